@@ -1,0 +1,24 @@
+"""dcsim: a discrete-event simulator of AI datacenters.
+
+`load` reads a scenario file, `simulate` runs it and writes a run folder.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Scenario", "load", "simulate"]
+
+if TYPE_CHECKING:
+    from dcsim.scenario import Scenario, load
+    from dcsim.simulation import simulate
+
+_HOMES = {"Scenario": "dcsim.scenario", "load": "dcsim.scenario", "simulate": "dcsim.simulation"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import dcsim` and `dcsim --help` stay light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dcsim' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,34 @@
+"""Whose fault it is: the user's scenario, the user's file, or ours.
+
+All take positional arguments only: SimPy rebuilds exceptions from `.args`.
+"""
+
+
+class _Messages(Exception):
+    """One or more messages, all of them found before anything ran."""
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Each message by itself, in the order in which it was found."""
+        return tuple(str(message) for message in self.args)
+
+    def __str__(self) -> str:
+        return "\n".join(self.messages)
+
+
+class ScenarioError(_Messages):
+    """The scenario asks for something that is wrong or not modelled; exit code 2."""
+
+
+class InputError(_Messages):
+    """A file that was named (trace, weather, run folder) cannot be used; exit code 2."""
+
+
+class InvariantError(Exception):
+    """The simulator contradicts itself: (time_ns, table, row, what); exit code 3."""
+
+    def __str__(self) -> str:
+        if len(self.args) != 4:
+            return " ".join(map(str, self.args))
+        time_ns, table, row, what = self.args
+        return f"t = {time_ns} ns, {table}[{row}]: {what}"
