@@ -1,11 +1,12 @@
 """Waits whose speed depends on physics: a job's progress, a transfer."""
 
 from collections.abc import Callable, Sequence
-from math import ceil
+from math import ceil, inf
 
-from dcsim.engine.contract import NEVER_NS, Fact
+from dcsim.contract import NEVER_NS, Fact
 from dcsim.engine.inbox import Inbox
 from dcsim.engine.island import Island
+from dcsim.errors import InvariantError
 
 
 class Activity:
@@ -18,6 +19,7 @@ class Activity:
     __slots__ = (
         "_anchor_done_ns",
         "_anchor_ns",
+        "cancelled",
         "due_ns",
         "inbox",
         "islands",
@@ -36,12 +38,15 @@ class Activity:
         islands: Sequence[Island],
         now_ns: int,
     ) -> None:
-        self.work_ns = work_ns
+        if not 0.0 <= work_ns < inf:
+            raise InvariantError(now_ns, tag.table, tag.row, f"work of {work_ns} ns")
+        self.work_ns = float(work_ns)
         self.inbox = inbox
         self.tag = tag
         self.rate_of = rate_of
         self.islands = tuple(islands)
         self.rate = 0.0
+        self.cancelled = False
         self._anchor_ns = now_ns
         self._anchor_done_ns = 0.0
         self.due_ns = NEVER_NS
@@ -52,10 +57,15 @@ class Activity:
         return min(done, self.work_ns)
 
     def rerate(self, now_ns: int) -> None:
-        """Take the rate of now; the due time moves only if the rate changed bitwise."""
-        rate = self.rate_of()
+        """Take the rate of now; the due time moves only if the rate changed bitwise.
+
+        Raises InvariantError for a rate that is negative, infinite or not a number.
+        """
+        rate = float(self.rate_of())
         if rate == self.rate:
             return
+        if not 0.0 <= rate < inf:
+            raise InvariantError(now_ns, self.tag.table, self.tag.row, f"rate of {rate}")
         self._anchor_done_ns = self.done_ns(now_ns)
         self._anchor_ns = now_ns
         self.rate = rate

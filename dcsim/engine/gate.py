@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dcsim.errors import InvariantError
+
 if TYPE_CHECKING:
     from dcsim.engine.island import Island
     from dcsim.engine.loop import Sim
@@ -20,20 +22,34 @@ class Edit:
     def __init__(self, sim: "Sim", why: str, island: "Island") -> None:
         self._sim = sim
         self._island = island
+        self._is_open = False
         self.why = why
 
     def put(self, column: str, rows: Any, value: Any) -> None:
         """Write *value* at *rows* (an index, a slice or an index array) of *column*.
 
-        Raises KeyError for a column that processes do not write.
+        Equal means equal in the type of the column, to what it holds since the last stop.
+        Raises KeyError for a column that processes do not write, InvariantError for a NaN.
         """
+        if not self._is_open:
+            self._refuse("a write outside the gate", column)
         target = self._island.columns[column]
-        if np.array_equal(target[rows], np.broadcast_to(value, np.shape(target[rows]))):
+        old = target[rows]
+        new = np.broadcast_to(np.asarray(value, target.dtype), np.shape(old))
+        if np.array_equal(old, new):
             return
+        if np.isnan(new).any():
+            self._refuse("not a number", column)
         self._sim.touch(self._island, self.why)
-        target[rows] = value
+        target[rows] = new
+
+    def _refuse(self, what: str, column: str) -> None:
+        error = InvariantError(self._sim.now_ns, column, -1, f"{what}: {self.why}")
+        self._sim.keep(error)
+        raise error
 
     def __enter__(self) -> "Edit":
+        self._is_open = True
         self._sim.depth += 1
         return self
 
@@ -43,6 +59,7 @@ class Edit:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        self._is_open = False
         self._sim.depth -= 1
         if isinstance(error, Exception):
-            self._sim.failure = error
+            self._sim.keep(error)

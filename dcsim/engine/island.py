@@ -1,11 +1,12 @@
 """Models that read one another, with a clock of their own."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf, isnan
 from typing import Any
 
 from numpy.typing import NDArray
 
-from dcsim.engine.contract import NEVER_NS, Fact, Model
+from dcsim.contract import NEVER_NS, Fact, Holds, Model
 from dcsim.engine.digest import array_digest
 from dcsim.errors import InvariantError
 
@@ -13,6 +14,7 @@ HOLD_MIN_NS = 1_000_000_000
 NS = 1e9
 
 Observer = Callable[[int, bool], None]
+Modes = tuple[tuple[str, str], ...]
 
 
 def in_order(models: Sequence[Model]) -> list[Model]:
@@ -20,33 +22,32 @@ def in_order(models: Sequence[Model]) -> list[Model]:
 
     Raises ValueError with the path of a rate cycle: break such a loop at a state.
     """
-    writer = {column: model for model in models for column in model.writes}
-    ordered: list[Model] = []
-    path: list[Model] = []
+    done: list[int] = []
+    path: list[int] = []
 
-    def visit(model: Model) -> None:
-        if model in ordered:
+    def visit(index: int) -> None:
+        if index in done:
             return
-        if model in path:
-            names = [type(step).__name__ for step in [*path[path.index(model) :], model]]
-            raise ValueError(f"rates form a cycle: {' -> '.join(names)}")
-        path.append(model)
-        for column in model.reads:
-            if column in writer and writer[column] is not model:
-                visit(writer[column])
-        path.pop()
-        ordered.append(model)
+        if index in path:
+            names = [type(models[step]).__name__ for step in [*path[path.index(index) :], index]]
+            raise ValueError(f"rates form a cycle: {' reads from '.join(names)}")
+        path.append(index)
+        for writer, model in enumerate(models):
+            if writer != index and not set(model.writes).isdisjoint(models[index].reads):
+                visit(writer)
+        done.append(path.pop())
 
-    for model in models:
-        visit(model)
-    return ordered
+    for index in range(len(models)):
+        visit(index)
+    return [models[index] for index in done]
 
 
 class Island:
     """A set of coupled models, advanced only at its own stops or by an effective write.
 
-    *columns* are what processes may write through the gate, by name. Observers are called after
-    each stop with (time_ns, whether it is a point of the report grid); they only read.
+    *columns* are what processes may write through the gate, by name. An island whose `stop_ns` has
+    come is due to settle; settling sets the next stop. Observers are called after each stop with
+    (time_ns, whether it is a point of the report grid); they only read.
     """
 
     def __init__(
@@ -65,10 +66,10 @@ class Island:
         self.observers: list[Observer] = []
         self.time_ns = 0
         self.stop_ns = 0
-        self.dirty = True
         self.stops_count = 0
         self.evaluations_count = 0
-        self._event_ns: list[int] = []
+        self._holds: list[Holds] = []
+        self._modes: Modes | None = None
 
     def advance_to(self, now_ns: int) -> None:
         """Integrate every model's state up to *now_ns*, in the order of the rates."""
@@ -79,37 +80,61 @@ class Island:
                 model.advance(self.world, dt_s)
             self.time_ns = now_ns
 
+    def wake(self, now_ns: int) -> None:
+        """Advance to *now_ns* and be due: someone is about to write, or wants to read."""
+        self.advance_to(now_ns)
+        self.stop_ns = now_ns
+        self._modes = None
+
     def settle(self, now_ns: int) -> list[Fact]:
         """Evaluate and switch until a pass flips nothing; return the facts, by pass.
 
         Raises InvariantError when the modes come back to a vector already seen.
         """
         facts: list[Fact] = []
-        seen: set[str] = set()
+        seen = [self._mode_digests() if self._modes is None else self._modes]
         while True:
-            holds = [model.evaluate(self.world, now_ns) for model in self.models]
+            self._holds = [model.evaluate(self.world, now_ns) for model in self.models]
             self.evaluations_count += 1
             flipped = [fact for model in self.models for fact in model.switch(self.world, now_ns)]
             if not flipped:
                 break
             facts.extend(sorted(flipped, key=lambda fact: fact[:3]))
-            modes = {
-                name: column
-                for model in self.models
-                for name, column in model.modes(self.world).items()
-            }
-            vector = array_digest(modes)
-            if vector in seen:
-                what = f"modes repeat within an instant: {', '.join(sorted(modes))}"
+            modes = self._mode_digests()
+            if modes in seen:
+                names = _moved(seen[seen.index(modes) :]) or [fact.kind for fact in flipped]
+                what = f"modes repeat within an instant: {', '.join(names)}"
                 raise InvariantError(now_ns, self.name, -1, what)
-            seen.add(vector)
-        self.dirty = False
-        self._plan(now_ns, holds)
+            seen.append(modes)
+        self._modes = seen[-1]
+        self._plan(now_ns)
         return facts
 
-    def _plan(self, now_ns: int, holds: Sequence[Any]) -> None:
-        event_ns = min((hold.event_ns for hold in holds), default=NEVER_NS)
-        hold_s = min((hold.hold_s for hold in holds), default=float("inf"))
+    def pressing(self) -> str:
+        """Name the model whose event comes first."""
+        events = [hold.event_ns for hold in self._holds]
+        model = type(self.models[events.index(min(events))]).__name__ if events else "no model"
+        return f"{model} of {self.name}"
+
+    def _mode_digests(self) -> Modes:
+        return tuple(
+            (name, array_digest({name: column}))
+            for model in self.models
+            for name, column in model.modes(self.world).items()
+        )
+
+    def _plan(self, now_ns: int) -> None:
+        event_ns, hold_s = NEVER_NS, inf
+        for model, hold in zip(self.models, self._holds, strict=True):
+            if isnan(hold.hold_s):
+                raise InvariantError(now_ns, type(model).__name__, -1, "a hold that is no number")
+            event_ns = min(event_ns, int(hold.event_ns))
+            hold_s = min(hold_s, hold.hold_s)
         hold_ns = NEVER_NS if hold_s > NEVER_NS / NS else max(HOLD_MIN_NS, int(hold_s * NS))
         grid_ns = (now_ns // self.grid_ns + 1) * self.grid_ns
         self.stop_ns = min(max(event_ns, now_ns + 1), now_ns + hold_ns, grid_ns)
+
+
+def _moved(loop: Sequence[Modes]) -> list[str]:
+    columns = zip(*loop, strict=True)
+    return sorted({digests[0][0] for digests in columns if len(set(digests)) > 1})

@@ -1,0 +1,109 @@
+"""Whole runs through the command: wall time, memory and traces beside their limits, and counts."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.step import MOST_OVER_C, c_step_ns
+from bench.table import Row
+
+ROOT = Path(__file__).resolve().parents[1]
+DCSIM = str(Path(sys.executable).with_name("dcsim"))
+MAIN = "scenarios/h100-200k.yaml"
+SITE = "dallas"
+NODES = (3_125, 12_500, 25_000, 100_000)
+GPUS_PER_NODE = 8
+MEGABYTE = 1e6
+
+WALL_MOST_S = {1: 75.0, 2: 45.0}
+MEMORY_MOST_MB = 500.0
+TRACES_MOST_MB = 600.0
+FIRST_MOST_S = 0.8
+HELP_MOST_S = 0.15
+COUNTS = ("instants_count", "events_count", "stops_count", "evaluations_count")
+
+
+class Outcome(NamedTuple):
+    """One run of the command."""
+
+    wall_s: float
+    memory_mb: float
+    traces_mb: float
+    record: Mapping[str, Any]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many instants, events, stops and evaluations it took."""
+        return {name: int(self.record["counts"][name]) for name in COUNTS}
+
+
+def run(scenario: str, threads_count: int, *overrides: str) -> Outcome:
+    """Run the command in a process of its own, into a folder that is thrown away."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        command = [DCSIM, "run", scenario, "--quiet", "--out", str(out)]
+        command += ["--threads", str(threads_count)]
+        for override in overrides:
+            command += ["--set", override]
+        wall_s, memory_mb = measured(command)
+        traces_byte = sum(path.stat().st_size for path in (out / "traces").iterdir())
+        record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        return Outcome(wall_s, memory_mb, traces_byte / MEGABYTE, record)
+
+
+def measured(command: list[str]) -> tuple[float, float]:
+    """Wall time [s] and largest resident memory [MB] of a command that must succeed."""
+    began_s = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - began_s
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode}")
+    return wall_s, usage.ru_maxrss * 1024 / MEGABYTE
+
+
+def small_rows() -> Iterator[Row]:
+    """What a user waits for: help, and the first scenario with its kernels compiled."""
+    help_s = min(measured([DCSIM, "--help"])[0] for _ in range(5))
+    yield Row("dcsim --help", help_s, "s", "limit", HELP_MOST_S, 1.0)
+    runs = [run("scenarios/first.yaml", 1) for _ in range(4)]
+    assert all(other.counts == runs[0].counts for other in runs)
+    wall_s = min(outcome.wall_s for outcome in runs)
+    yield Row("first.yaml, warm", wall_s, "s", "limit", FIRST_MOST_S, 1.0)
+
+
+def main_rows() -> Iterator[Row]:
+    """The main scenario on one and on two threads, beside C doing the same evaluations."""
+    c_ns = c_step_ns()
+    digests = set()
+    for threads_count, wall_most_s in WALL_MOST_S.items():
+        outcome = run(MAIN, threads_count)
+        what = f"h100-200k, {threads_count} thread(s)"
+        yield Row(what, outcome.wall_s, "s", "limit", wall_most_s, 1.0)
+        steps = outcome.counts["evaluations_count"] * NODES[2] * GPUS_PER_NODE
+        if threads_count in c_ns:
+            c_s = c_ns[threads_count] * 1e-9 * steps
+            yield Row(what, outcome.wall_s, "s", "C, same evaluations", c_s, MOST_OVER_C)
+        yield Row(f"{what}, memory", outcome.memory_mb, "MB", "limit", MEMORY_MOST_MB, 1.0)
+        yield Row(f"{what}, traces", outcome.traces_mb, "MB", "limit", TRACES_MOST_MB, 1.0)
+        digests.add((outcome.record["state_digest"], *outcome.counts.values()))
+    assert len(digests) == 1, f"threads change the result or its counts: {digests}"
+
+
+def growth_rows() -> Iterator[Row]:
+    """A day of the main scenario from 25,000 to 800,000 GPUs: seconds per GPU against the first."""
+    walls_s = []
+    for nodes_count in NODES:
+        count = f"sites.{SITE}.nodes.count={nodes_count}"
+        walls_s.append(run(MAIN, 2, "duration=1 d", count).wall_s)
+        per_gpu_us = walls_s[-1] / nodes_count / GPUS_PER_NODE * 1e6
+        first_us = walls_s[0] / NODES[0] / GPUS_PER_NODE * 1e6
+        what = f"a day of {nodes_count * GPUS_PER_NODE:,} GPUs"
+        yield Row(what, per_gpu_us, "us/GPU", f"{NODES[0] * GPUS_PER_NODE:,} GPUs", first_us, 1.1)

@@ -1,0 +1,19 @@
+"""Data sheets of real things: what they are rated at, who says so, and how sure that is.
+
+`sheet("gpu", "h100")` reads one, `names("gpu")` lists a kind; numbers come out in SI. A sheet is
+a YAML file `data/<kind>/<name>.yaml`, its form is in `dcsim.catalog.sheets`.
+"""
+
+from dcsim.catalog.failures import FailureClass, FailurePreset, failure_preset
+from dcsim.catalog.sheets import KINDS, LEVELS, Sheet, names, sheet
+
+__all__ = [
+    "KINDS",
+    "LEVELS",
+    "FailureClass",
+    "FailurePreset",
+    "Sheet",
+    "failure_preset",
+    "names",
+    "sheet",
+]

@@ -1,0 +1,158 @@
+"""Commands and exit codes; what they do lies elsewhere and is imported when it is needed.
+
+Exit codes: 0 done, 1 an `expect` of the scenario failed, 2 the user's input or a full disk,
+3 a fault of dcsim, 130 interrupted. Errors go to stderr, one line each.
+"""
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+
+import dcsim
+from dcsim.errors import InputError, InvariantError, ScenarioError
+
+OK, UNMET, INPUT, OURS, INTERRUPTED = 0, 1, 2, 3, 130
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line (that of the process when *arguments* is None) and exit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = commands.main(given or ["--help"], "dcsim", standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        status = _complain(INTERRUPTED, "interrupted")
+    except click.ClickException as error:
+        status = _complain(INPUT, error.format_message())
+    except (ScenarioError, InputError) as error:
+        status = _complain(INPUT, *error.messages)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        status = _complain(INPUT, f"{place}{error.strerror or error}")
+    except InvariantError as error:
+        status = _complain(OURS, str(error))
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        status = _complain(OURS, f"a fault of dcsim at {place}: {what}")
+    raise SystemExit(status)
+
+
+def _complain(status: int, *messages: str) -> int:
+    for message in messages:
+        click.echo(f"error: {message}", err=True)
+    return status
+
+
+def _asks_for_scenario(command: _Command) -> _Command:
+    """Add what all commands on one scenario take: the file, `--set` and `--seed`."""
+    for decorate in (
+        click.option("--seed", type=int, help="Seed of all draws instead of the scenario's."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="PATH=VALUE",
+            help="Replace one value, such as sites.dallas.nodes.count=64; may be repeated.",
+        ),
+        click.argument("file", type=click.Path(path_type=Path)),
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(dcsim.__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """Simulate AI datacenters, down to the temperature of every GPU.
+
+    \b
+    Example: dcsim run scenarios/first.yaml
+    """
+
+
+@commands.command()
+@_asks_for_scenario
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; must not exist yet.")
+@click.option(
+    "--inputs",
+    type=click.Path(path_type=Path),
+    help="Replay the recorded inputs.arrow of a run instead of drawing inputs.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
+@click.option("--quiet", is_flag=True, help="Print neither progress nor summary.")
+def run(
+    file: Path,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    out: Path | None,
+    inputs: Path | None,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Simulate the scenario in FILE and write a run folder.
+
+    \b
+    Example: dcsim run scenarios/first.yaml --set duration=2h --seed 1 --out runs/mine
+    """
+    from dcsim.scenario import load
+
+    scenario = load(file, overrides, seed)
+
+    from dcsim.simulation import simulate
+
+    result = simulate(scenario, out=out, inputs=inputs, threads=threads, progress=not quiet)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(result.summary, indent=2))
+    elif not quiet:
+        from dcsim.report import terminal
+
+        terminal.show(result.folder)
+    if result.status == "interrupted":
+        return _complain(INTERRUPTED, f"interrupted, what was simulated lies in {result.folder}")
+    unmet = scenario.unmet(result.summary)
+    return _complain(UNMET, *unmet) if unmet else OK
+
+
+@commands.command()
+@_asks_for_scenario
+def check(file: Path, overrides: tuple[str, ...], seed: int | None) -> int:
+    """Check the scenario in FILE and build its world, without simulating or writing anything.
+
+    \b
+    Example: dcsim check scenarios/h100-200k.yaml --set sites.dallas.nodes.count=20000
+    """
+    from dcsim.scenario import load
+
+    scenario = load(file, overrides, seed)
+
+    from dcsim.simulation import check as findings
+
+    for line in findings(scenario):
+        click.echo(line)
+    return OK
+
+
+@commands.command()
+def schema() -> int:
+    """Print the JSON Schema of scenario files, for editors.
+
+    \b
+    Example: dcsim schema > dcsim.schema.json
+    """
+    import json
+
+    from dcsim.scenario import Scenario
+
+    click.echo(json.dumps(Scenario.json_schema(), indent=2))
+    return OK

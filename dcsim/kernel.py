@@ -1,0 +1,167 @@
+"""The only door to numba: how kernels are compiled, cached and threaded.
+
+Kernels share one setting, so that results depend neither on the vector position of a row nor on
+the number of threads: products may be fused into sums, nothing is reordered but the sums of a
+declared reduction, and a division by zero gives an infinity.
+
+Compiled code is kept in `<user cache>/dcsim/numba-<hash>`, the hash being that of every kernel
+source: numba itself does not notice an edit in an imported module. `DCSIM_CACHE_DIR` replaces
+`<user cache>/dcsim`. Where neither it nor a private temporary folder can be written, kernels
+are compiled anew in each process.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import FunctionType
+from typing import ParamSpec, Protocol, TypeVar, cast, overload
+
+__all__ = ["Kernel", "kernel", "prange", "serial_and_threaded", "set_threads"]
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+_EXACT = {"contract"}
+_REDUCTION = {"contract", "reassoc", "nnan", "nsz"}
+_SOURCES = ("kernel.py", "draws.py", "physics/**/*.py", "workload/**/*.py")
+
+
+class Kernel(Protocol[P, R]):
+    """A compiled function, called like the Python function that it is made from."""
+
+    @property
+    def py_func(self) -> Callable[P, R]:
+        """The Python function that is compiled."""
+        ...
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the machine code, compiling it first for argument types not seen before."""
+        ...
+
+
+def _source_hash(root: Path) -> str:
+    """Return 16 hex digits that change with any kernel source below *root*, a folder."""
+    digest = hashlib.sha256()
+    for pattern in _SOURCES:
+        for file in sorted(root.glob(pattern)):
+            text = file.read_bytes()
+            digest.update(f"{file.relative_to(root)} {len(text)}\n".encode() + text)
+    return digest.hexdigest()[:16]
+
+
+def _cache_parents() -> Iterator[Path]:
+    """Yield the folders that may hold compiled code, the preferred one first."""
+    override = os.environ.get("DCSIM_CACHE_DIR")
+    user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if override:
+        yield Path(override)
+    elif os.path.isabs(user_cache):
+        yield Path(user_cache) / "dcsim"
+    yield Path(tempfile.gettempdir()) / f"dcsim-{os.getuid()}"
+
+
+def _writable(folders: Iterable[Path]) -> Path | None:
+    """Return the first of *folders* that can be made, is this user's, and takes a file.
+
+    Compiled code is loaded blindly, so a folder that others may write is passed over.
+    """
+    for folder in folders:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            status = folder.stat()
+        except OSError:
+            continue
+        if status.st_uid == os.getuid() and not status.st_mode & 0o022:
+            return folder
+    return None
+
+
+def _cache_dir() -> Path | None:
+    """Return the folder for the code compiled from the present sources, None if there is none."""
+    name = f"numba-{_source_hash(Path(__file__).parent)}"
+    return _writable(parent / name for parent in _cache_parents())
+
+
+_CACHE_DIR = _cache_dir()
+os.environ["NUMBA_CACHE_DIR"] = str(_CACHE_DIR or "")
+os.environ["NUMBA_THREADING_LAYER"] = "workqueue"  # omp dies after a fork, tbb is rarely found
+
+import numba  # noqa: E402
+from numba import prange  # noqa: E402
+
+# In case that numba was imported before.
+numba.config.reload_config()  # type: ignore[no-untyped-call]
+
+
+@overload
+def kernel(function: Callable[P, R], /) -> Kernel[P, R]: ...
+
+
+@overload
+def kernel(
+    *, parallel: bool = False, inline: bool = False, reduction: bool = False
+) -> Callable[[Callable[P, R]], Kernel[P, R]]: ...
+
+
+def kernel(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    parallel: bool = False,
+    inline: bool = False,
+    reduction: bool = False,
+) -> Kernel[P, R] | Callable[[Callable[P, R]], Kernel[P, R]]:
+    """Compile *function* when first called; its signature stays visible to type checkers.
+
+    With *parallel* its `prange` loops run on the threads of `set_threads`; a call then costs
+    about 20 us, and only one Python thread may make such calls at a time. With *inline* it is
+    copied into the kernels that call it, so that their loops can be vectorised. A *reduction*
+    over one contiguous slice may be summed in the order that suits the processor: that order is
+    fixed when it is compiled, whatever the number of threads.
+    """
+
+    def compiled(function: Callable[P, R]) -> Kernel[P, R]:
+        jit = numba.njit(
+            cache=_CACHE_DIR is not None,
+            nogil=True,
+            fastmath=_REDUCTION if reduction else _EXACT,
+            error_model="numpy",
+            parallel=parallel,
+            forceinline=inline,
+        )
+        return cast(Kernel[P, R], jit(function))
+
+    return compiled if function is None else compiled(function)
+
+
+def serial_and_threaded(function: Callable[P, R]) -> tuple[Kernel[P, R], Kernel[P, R]]:
+    """Compile *function* twice: its `prange` loops in one thread, and on those of `set_threads`.
+
+    Small worlds call the first, since starting threads costs more than they save. Numba's cache
+    tells kernels apart by name and code, not by options: the second is compiled from a copy with
+    a name of its own.
+    """
+    threaded = FunctionType(
+        function.__code__.replace(co_name=f"{function.__name__}_threaded"),
+        function.__globals__,
+        f"{function.__name__}_threaded",
+        function.__defaults__,
+    )
+    threaded.__qualname__ = threaded.__name__
+    threaded.__module__ = function.__module__
+    return kernel(function), kernel(parallel=True)(cast(Callable[P, R], threaded))
+
+
+def set_threads(count: int) -> int:
+    """Let parallel kernels use *count* threads, at most one per core; return how many they are.
+
+    Raises ValueError below 1.
+    """
+    if count < 1:
+        raise ValueError(f"{count} threads: at least 1 is needed")
+    cores = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    numba.set_num_threads(min(count, cores))
+    return int(numba.get_num_threads())

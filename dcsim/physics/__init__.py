@@ -1,0 +1,1 @@
+"""Physics, one mechanism a file: its kernels, its three verbs, one docstring."""

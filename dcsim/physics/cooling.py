@@ -1,0 +1,122 @@
+"""Cooling units: CDUs for liquid-cooled nodes, air handlers for air-cooled ones.
+
+One lump of coolant (or hall air) at the supply temperature T_s, an exchanger to the facility water
+at T_f, by effectiveness-NTU in counterflow; q is the heat that the nodes give to it:
+
+    C_s dT_s/dt = q - Q,   Q = eff C_min (T_s + q/C_coolant - T_f)
+
+UA follows the flows on both sides, each as its power 0.8. With q held at its mean over the step and
+T_f a ramp, T_s and the heat passed on have exact exponential forms.
+
+Valid: flows 0.01 to 1.2 of the rated. A unit that has stopped keeps 1% of its flow (thermosiphon
+and coolant at rest, a judgement), so its GPUs heat on their own plates. Not modelled: the valve
+that holds a supply set point above the approach, fouling, the delay of coolant in pipes.
+Accuracy: exact for held rates; the rating point of the data sheet is met by construction.
+Source: effectiveness and NTU, Kays and London, Compact Heat Exchangers; ratings in the catalogue.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dcsim.kernel import kernel
+from dcsim.world.site import REST_FLOW
+from dcsim.world.tables import UnitTable
+
+FLOW_POWER = 0.8
+
+
+class UnitLaw(NamedTuple):
+    """Constants of one kind of cooling unit."""
+
+    coolant_w_per_k: float
+    facility_w_per_k: float
+    ua_w_per_k: float
+    coolant_j_per_k: float
+    pump_w: float
+
+
+@kernel
+def effectiveness(ntu: float, ratio: float) -> float:
+    """Return the effectiveness of a counterflow exchanger [-] for NTU [-] and C_min/C_max [-]."""
+    if ratio > 0.999:
+        return ntu / (1.0 + ntu)
+    decay = np.exp(-ntu * (1.0 - ratio))
+    return (1.0 - decay) / (1.0 - ratio * decay)
+
+
+def ntu_of(effectiveness_frac: float, ratio: float) -> float:
+    """Return the NTU [-] at which a counterflow exchanger reaches this effectiveness [-].
+
+    Valid: effectiveness below 1. Accuracy: exact inverse of `effectiveness`. Source: as there.
+    """
+    if ratio > 0.999:
+        return effectiveness_frac / (1.0 - effectiveness_frac)
+    return float(
+        np.log((1.0 - effectiveness_frac * ratio) / (1.0 - effectiveness_frac)) / (1.0 - ratio)
+    )
+
+
+@kernel
+def exchange_w_per_k(law: UnitLaw, flow: float, loop_flow: float) -> float:
+    """Return eff C_min [W/K] at these shares of the rated flows [-]."""
+    here, there = max(flow, REST_FLOW), max(loop_flow, REST_FLOW)
+    coolant = law.coolant_w_per_k * here
+    facility = law.facility_w_per_k * there
+    low, high = min(coolant, facility), max(coolant, facility)
+    ua = law.ua_w_per_k * 2.0 / (here**-FLOW_POWER + there**-FLOW_POWER)
+    return effectiveness(ua / low, low / high) * low
+
+
+@kernel
+def evaluate_units(
+    units: UnitTable, law: UnitLaw, loop_flow: float, loop_c: float, loop_slope: float
+) -> float:
+    """Write slope, heat passed on and pump power of each unit; return the longest hold [s].
+
+    The hold is that in which the slope of T_s, taken as constant by those it cools, leads them
+    astray by 1 K.
+    """
+    curvature = 1e-12
+    for u in range(units.supply_c.shape[0]):
+        flow = units.flow[u]
+        exchange = exchange_w_per_k(law, flow, loop_flow)
+        coolant = law.coolant_w_per_k * max(flow, REST_FLOW)
+        supply, heat = units.supply_c[u], units.heat_w[u]
+        units.rejected_w[u] = exchange * (supply + heat / coolant - loop_c)
+        slope = (heat - units.rejected_w[u]) / law.coolant_j_per_k
+        units.supply_k_per_s[u] = slope
+        units.pump_w[u] = law.pump_w * flow
+        bend = units.heat_w_per_s[u] * (1.0 - exchange / coolant) - exchange * (slope - loop_slope)
+        curvature = max(curvature, abs(bend) / law.coolant_j_per_k)
+    return np.sqrt(2.0 / curvature)
+
+
+@kernel
+def advance_units(
+    units: UnitTable,
+    law: UnitLaw,
+    heat_j: Any,
+    loop_flow: float,
+    loop_c: float,
+    loop_slope: float,
+    dt_s: float,
+) -> float:
+    """Advance T_s of each unit under *heat_j* [J], shape (units_count,); return heat passed on."""
+    passed = 0.0
+    for u in range(units.supply_c.shape[0]):
+        exchange = exchange_w_per_k(law, units.flow[u], loop_flow)
+        coolant = law.coolant_w_per_k * max(units.flow[u], REST_FLOW)
+        heat = heat_j[u] / dt_s
+        rate = exchange / law.coolant_j_per_k
+        lag = loop_slope / rate
+        level = loop_c + heat * (1.0 / exchange - 1.0 / coolant)
+        decay = np.exp(-rate * dt_s)
+        gap = units.supply_c[u] - level + lag
+        units.supply_c[u] = level + loop_slope * dt_s - lag + gap * decay
+        mean_k = (level - lag - loop_c) * dt_s + gap * (1.0 - decay) / rate
+        out = exchange * (mean_k + heat / coolant * dt_s)
+        units.heat_j[u] += heat_j[u]
+        units.rejected_j[u] += out
+        passed += out
+    return passed

@@ -1,0 +1,439 @@
+"""The accelerator: clock, power and temperature of every GPU.
+
+Two thermal states, package j and plate c (a cold plate, or a heat sink in air):
+
+    C_j dT_j/dt = P - (T_j - T_c)/R_jc
+    C_c dT_c/dt = (T_j - T_c)/R_jc - (T_c - T_in)/R_ca
+    P = P_static + P_leak exp((T_j - 60)/45) + P_dyn load f^2.5,     f = clock / highest clock
+
+The load is the share of time in dense work; P is the mean over a step. The clock is the highest at
+which two limits hold: the cap, in the dense phase (P at load 1 <= cap), and the thermal limit, which
+is a continuous controller of the mean, P <= (T_lim - T_c)/R_jc + C_j (T_lim - T_j)/tau: alone it takes T_j to T_lim
+with the time constant tau. Below the lowest clock neither can act, and the package heats on until
+the hardware shuts down. Within a step each GPU keeps the regime that it starts in (free, capped,
+throttled), in which P is linear in T_j and T_c, so that states and both energies follow from the
+exact exponential of a 2x2 matrix with T_in a ramp; energy in and heat out are separate integrals.
+
+Valid: package 0 to 110 degC, load 0 to 1. One regime a step: a GPU that reaches a limit inside one
+overshoots by at most its rise over that step, which `soonest_s` keeps to a hold.
+Accuracy: against a 1 ms Euler reference 0.1% of temperature rise and power at a hold tolerance of
+0.1 K. The half clock of a hardware slowdown (89 degC) is not modelled: the controller holds the
+limit below it. HBM has no temperature of its own.
+Source: thermal constants and thresholds from the data sheet of the GPU in the catalogue; the
+exponential form of leakage De Vogeleer et al. 2014; the exponent 2.5 is a judgement (2 to 3).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dcsim.contract import NEVER_NS, Fact, Holds
+from dcsim.kernel import kernel, prange, serial_and_threaded
+from dcsim.physics.elementary import (
+    exp,
+    largest,
+    lowest_of_8,
+    magic_of,
+    power_2_5ths,
+    scratch,
+    total,
+)
+from dcsim.world.site import Site
+from dcsim.world.tables import GpuTable, Real
+
+EXPONENT = 2.5
+"""Dynamic power over clock; `power_2_5ths` is its inverse."""
+CONTROL_S = 2.0
+"""Time constant of the thermal controller [s], a judgement."""
+THREADED_MIN_COUNT = 20_000
+"""Fewer GPUs than this are faster on one thread."""
+
+
+class GpuLaw(NamedTuple):
+    """Constants of one kind of GPU, as scalars of the world's precision."""
+
+    static_w: Any
+    cap_w: Any
+    limit_c: Any
+    package_j_per_k: Any
+    plate_j_per_k: Any
+    package_plate_k_per_w: Any
+    leak_fold_per_k: Any
+    control_s: Any
+    floor_frac: Any
+    floor_power_frac: Any
+    shutdown_c: Any
+
+
+class Coolant(NamedTuple):
+    """What cools each group of GPUs, those of one cooling unit; shape (groups_count,).
+
+    *first_rack* has groups_count + 1 entries, *first_gpu* racks_count + 1.
+    """
+
+    first_rack: Any
+    first_gpu: Any
+    inlet_c: Real
+    inlet_k_per_s: Real
+    plate_w_per_k: Real
+
+
+class GroupSums(NamedTuple):
+    """What each group of GPUs comes to; shape (groups_count,), float64."""
+
+    heat_w: Any
+    heat_w_per_s: Any
+    package_c_max: Any
+    rise_k_per_s_max: Any
+    heat_j: Any
+
+
+@kernel
+def evaluate_slice(
+    temp: Any,
+    plate: Any,
+    leak: Any,
+    dynamic: Any,
+    load: Any,
+    on: Any,
+    ceiling: Any,
+    conductance: Any,
+    clock: Any,
+    power: Any,
+    heat: Any,
+    slope: Any,
+    rise: Any,
+    law: GpuLaw,
+    inlet_c: Any,
+    inlet_k_per_s: Any,
+    film: Any,
+) -> None:
+    """Write clock, power, heat to the coolant and its slope for one group, shape (n,)."""
+    real = temp.dtype.type
+    magic = real(magic_of(temp.itemsize))
+    through = real(1) / law.package_plate_k_per_w
+    control = law.package_j_per_k / law.control_s
+    per_package = real(1) / law.package_j_per_k
+    per_plate = real(1) / law.plate_j_per_k
+    for i in range(temp.shape[0]):
+        leaking = leak[i] * exp((temp[i] - real(60)) * law.leak_fold_per_k, real, magic)
+        full = max(dynamic[i] * load[i], real(1e-3))
+        room = law.limit_c - temp[i]
+        allowed = (law.limit_c - plate[i]) * through + control * room
+        held = law.static_w + leaking
+        most = min((law.cap_w - held) * load[i], allowed - held)
+        active = max(min(full * ceiling[i], most), full * law.floor_power_frac)
+        clock[i] = power_2_5ths(active / full, real)
+        power[i] = on[i] * (held + min(active, dynamic[i] * load[i] * ceiling[i]))
+        flow = (temp[i] - plate[i]) * through
+        out = conductance[i] * film
+        heat[i] = (plate[i] - inlet_c) * out
+        slope[i] = ((flow - heat[i]) * per_plate - inlet_k_per_s) * out
+        rise[i] = (power[i] - flow) * per_package
+
+
+@kernel
+def regime_slice(
+    temp: Any,
+    plate: Any,
+    leak: Any,
+    dynamic: Any,
+    load: Any,
+    on: Any,
+    ceiling: Any,
+    power: Any,
+    constant: Any,
+    by_package: Any,
+    by_plate: Any,
+    law: GpuLaw,
+) -> None:
+    """Write P = constant + by_package T_j + by_plate T_c for one group, as its regime has it."""
+    real = temp.dtype.type
+    magic = real(magic_of(temp.itemsize))
+    through = real(1) / law.package_plate_k_per_w
+    control = law.package_j_per_k / law.control_s
+    for i in range(temp.shape[0]):
+        leaking = leak[i] * exp((temp[i] - real(60)) * law.leak_fold_per_k, real, magic)
+        full = dynamic[i] * load[i]
+        base = law.static_w + leaking
+        allowed = (law.limit_c - plate[i]) * through + control * (law.limit_c - temp[i])
+        floor = base + full * law.floor_power_frac
+        free = base + full * ceiling[i]
+        cap = base + (law.cap_w - base) * load[i]
+        throttled = (allowed < min(cap, free)) & (allowed > floor) & (on[i] > real(0.5))
+        capped = (cap < min(allowed, free)) & (cap > floor)
+        g = on[i] * leaking * law.leak_fold_per_k
+        g = g * (real(1) - load[i]) if capped else g
+        g = -control if throttled else g
+        h = -through if throttled else real(0)
+        by_package[i] = g
+        by_plate[i] = h
+        constant[i] = power[i] - g * temp[i] - h * plate[i]
+
+
+@kernel
+def advance_slice(
+    temp: Any,
+    plate: Any,
+    conductance: Any,
+    constant: Any,
+    by_package: Any,
+    by_plate: Any,
+    energy: Any,
+    heat: Any,
+    law: GpuLaw,
+    inlet_c: Any,
+    inlet_k_per_s: Any,
+    film: Any,
+    dt_s: Any,
+) -> None:
+    """Advance both temperatures of one group by *dt_s*; write energy in and heat out [J]."""
+    real = temp.dtype.type
+    magic = real(magic_of(temp.itemsize))
+    half = real(0.5)
+    through = real(1) / law.package_plate_k_per_w
+    per_package = real(1) / law.package_j_per_k
+    per_plate = real(1) / law.plate_j_per_k
+    inlet_k_s = (inlet_c + half * inlet_k_per_s * dt_s) * dt_s
+    for i in range(temp.shape[0]):
+        # dx/dt = A x + b + ramp, x = (T_j, T_c).
+        out = conductance[i] * film
+        a11 = (by_package[i] - through) * per_package
+        a12 = (through + by_plate[i]) * per_package
+        a21 = through * per_plate
+        a22 = -(through + out) * per_plate
+        ramp = inlet_k_per_s * out * per_plate
+        per_det = real(1) / (a11 * a22 - a12 * a21)
+        # The solution that follows the ramp: u + v t.
+        v1 = a12 * ramp * per_det
+        v2 = -a11 * ramp * per_det
+        c1 = v1 - constant[i] * per_package
+        c2 = v2 - inlet_c * out * per_plate
+        u1 = (a22 * c1 - a12 * c2) * per_det
+        u2 = (a11 * c2 - a21 * c1) * per_det
+        # exp(A t) by its two eigenvalues, both real and negative.
+        mean = half * (a11 + a22)
+        gap = half * (a11 - a22)
+        split = max(np.sqrt(gap * gap + a12 * a21), real(1e-3))
+        fast = exp(max((mean - split) * dt_s, real(-80)), real, magic)
+        slow = exp(max((mean + split) * dt_s, real(-80)), real, magic)
+        even = half * (slow + fast)
+        odd = half * (slow - fast) / split
+        y1 = temp[i] - u1
+        y2 = plate[i] - u2
+        s1 = even * y1 + odd * (gap * y1 + a12 * y2)
+        s2 = even * y2 + odd * (a21 * y1 - gap * y2)
+        temp[i] = u1 + v1 * dt_s + s1
+        plate[i] = u2 + v2 * dt_s + s2
+        # Integrals of both temperatures, and of what they drive.
+        d1 = s1 - y1
+        d2 = s2 - y2
+        sum1 = (u1 + half * v1 * dt_s) * dt_s + (a22 * d1 - a12 * d2) * per_det
+        sum2 = (u2 + half * v2 * dt_s) * dt_s + (a11 * d2 - a21 * d1) * per_det
+        energy[i] = constant[i] * dt_s + by_package[i] * sum1 + by_plate[i] * sum2
+        heat[i] = (sum2 - inlet_k_s) * out
+
+
+def _evaluate_groups(
+    gpu: GpuTable, law: GpuLaw, coolant: Coolant, sums: GroupSums, rack_w: Any, node_clock: Real
+) -> None:
+    """Evaluate all groups on the threads that are set: sums by rack and group, clock by node."""
+    for group in prange(coolant.first_rack.shape[0] - 1):
+        racks = range(coolant.first_rack[group], coolant.first_rack[group + 1])
+        lo = coolant.first_gpu[racks.start]
+        hi = coolant.first_gpu[racks.stop]
+        work = scratch(3, hi - lo, gpu.temp_c)
+        evaluate_slice(
+            gpu.temp_c[lo:hi],
+            gpu.plate_c[lo:hi],
+            gpu.leak_w[lo:hi],
+            gpu.dynamic_w[lo:hi],
+            gpu.load_frac[lo:hi],
+            gpu.on_frac[lo:hi],
+            gpu.ceiling_x[lo:hi],
+            gpu.conductance_x[lo:hi],
+            gpu.clock_frac[lo:hi],
+            gpu.power_w[lo:hi],
+            work[0],
+            work[1],
+            work[2],
+            law,
+            coolant.inlet_c[group],
+            coolant.inlet_k_per_s[group],
+            coolant.plate_w_per_k[group],
+        )
+        sums.heat_w[group] = total(work[0, : hi - lo])
+        sums.heat_w_per_s[group] = total(work[1, : hi - lo])
+        sums.rise_k_per_s_max[group] = largest(work[2, : hi - lo])
+        sums.package_c_max[group] = largest(gpu.temp_c[lo:hi])
+        lowest_of_8(gpu.clock_frac[lo:hi], node_clock[lo // 8 : hi // 8])
+        for rack in racks:
+            rack_w[rack] = total(gpu.power_w[coolant.first_gpu[rack] : coolant.first_gpu[rack + 1]])
+
+
+def _advance_groups(
+    gpu: GpuTable, law: GpuLaw, coolant: Coolant, sums: GroupSums, rack_j: Any, dt_s: Any
+) -> None:
+    """Advance all groups on the threads that are set; write rack energies, group heat."""
+    for group in prange(coolant.first_rack.shape[0] - 1):
+        racks = range(coolant.first_rack[group], coolant.first_rack[group + 1])
+        lo = coolant.first_gpu[racks.start]
+        hi = coolant.first_gpu[racks.stop]
+        work = scratch(5, hi - lo, gpu.temp_c)
+        regime_slice(
+            gpu.temp_c[lo:hi],
+            gpu.plate_c[lo:hi],
+            gpu.leak_w[lo:hi],
+            gpu.dynamic_w[lo:hi],
+            gpu.load_frac[lo:hi],
+            gpu.on_frac[lo:hi],
+            gpu.ceiling_x[lo:hi],
+            gpu.power_w[lo:hi],
+            work[0],
+            work[1],
+            work[2],
+            law,
+        )
+        advance_slice(
+            gpu.temp_c[lo:hi],
+            gpu.plate_c[lo:hi],
+            gpu.conductance_x[lo:hi],
+            work[0],
+            work[1],
+            work[2],
+            work[3],
+            work[4],
+            law,
+            coolant.inlet_c[group],
+            coolant.inlet_k_per_s[group],
+            coolant.plate_w_per_k[group],
+            dt_s,
+        )
+        sums.heat_j[group] = total(work[4, : hi - lo])
+        for rack in racks:
+            first, last = coolant.first_gpu[rack] - lo, coolant.first_gpu[rack + 1] - lo
+            rack_j[rack] = total(work[3, first:last])
+
+
+@kernel
+def cap_clock_slice(
+    temp: Any, leak: Any, dynamic: Any, load: Any, ceiling: Any, clock: Any, law: GpuLaw
+) -> None:
+    """Write the clock that the power cap alone would allow; shape (n,) each."""
+    real = temp.dtype.type
+    magic = real(magic_of(temp.itemsize))
+    for i in range(temp.shape[0]):
+        leaking = leak[i] * exp((temp[i] - real(60)) * law.leak_fold_per_k, real, magic)
+        full = max(dynamic[i] * load[i], real(1e-3))
+        most = min(full * ceiling[i], (law.cap_w - law.static_w - leaking) * load[i])
+        clock[i] = power_2_5ths(max(most, full * law.floor_power_frac) / full, real)
+
+
+def clock_under_cap(gpu: GpuTable, law: GpuLaw, node_clock: Real) -> Real:
+    """Return the clocks under the power cap alone [-], by GPU; write the lowest of each node."""
+    clock = np.empty_like(gpu.temp_c)
+    cap_clock_slice(gpu.temp_c, gpu.leak_w, gpu.dynamic_w, gpu.load_frac, gpu.ceiling_x, clock, law)
+    lowest_of_8(clock, node_clock)
+    return clock
+
+
+evaluate_groups, evaluate_groups_threaded = serial_and_threaded(_evaluate_groups)
+advance_groups, advance_groups_threaded = serial_and_threaded(_advance_groups)
+
+
+class GpuModel:
+    """Clock, power and temperature of every GPU of a site. Own states: both temperatures.
+
+    Facts: `shutdown` (gpu), when a package is at its limit at the end of a step.
+    """
+
+    reads = ("unit.flow",)
+    writes = ("rack.gpu_w", "unit.heat_w", "node.clock_frac")
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._real = site.gpu.temp_c.dtype.type
+        self.law = gpu_law(site)
+        units = len(site.unit.supply_c)
+        self._coolant = Coolant(
+            first_rack=site.unit.first_rack,
+            first_gpu=site.rack.first_node * site.gpus_per_node,
+            inlet_c=np.zeros(units, site.gpu.temp_c.dtype),
+            inlet_k_per_s=np.zeros(units, site.gpu.temp_c.dtype),
+            plate_w_per_k=np.zeros(units, site.gpu.temp_c.dtype),
+        )
+        self._sums = GroupSums(
+            heat_w=site.unit.heat_w,
+            heat_w_per_s=site.unit.heat_w_per_s,
+            package_c_max=np.zeros(units),
+            rise_k_per_s_max=np.zeros(units),
+            heat_j=site.unit.step_j,
+        )
+        many = len(site.gpu.temp_c) >= THREADED_MIN_COUNT
+        self._evaluate = evaluate_groups_threaded if many else evaluate_groups
+        self._advance = advance_groups_threaded if many else advance_groups
+
+    @property
+    def hot(self) -> bool:
+        """Whether any package was at the throttling limit at the last evaluation."""
+        return bool(self._sums.package_c_max.max() > float(self.law.limit_c) - 0.5)
+
+    def evaluate(self, _world: Any, _now_ns: int) -> Holds:
+        """Write clocks and powers, and their sums by node, rack and cooling unit."""
+        site, coolant = self._site, self._coolant
+        coolant.inlet_c[:] = site.unit.supply_c
+        coolant.inlet_k_per_s[:] = site.unit.supply_k_per_s
+        coolant.plate_w_per_k[:] = 1.0 / site.plate_k_per_w(site.unit.flow)
+        self._evaluate(
+            site.gpu, self.law, coolant, self._sums, site.rack.gpu_w, site.node.clock_frac
+        )
+        return Holds(NEVER_NS, self._soonest_s())
+
+    def _soonest_s(self) -> float:
+        """Return when the first package could reach its next limit at the present slopes."""
+        hottest, rise = self._sums.package_c_max, self._sums.rise_k_per_s_max
+        limit, shutdown = float(self.law.limit_c), float(self.law.shutdown_c)
+        target = np.where(hottest < limit - 0.05, limit, shutdown)
+        return float(np.min((target - hottest) / np.maximum(rise, 1e-3)))
+
+    def switch(self, _world: Any, _now_ns: int) -> list[Fact]:
+        """Turn off the GPUs whose package has reached the shutdown temperature."""
+        shutdown = float(self.law.shutdown_c)
+        if self._sums.package_c_max.max() < shutdown:
+            return []
+        gpu = self._site.gpu
+        rows = np.flatnonzero((gpu.temp_c >= shutdown) & (gpu.on_frac > 0))
+        gpu.on_frac[rows] = 0
+        return [Fact("shutdown", "gpu", int(row), float(gpu.temp_c[row])) for row in rows]
+
+    def advance(self, _world: Any, dt_s: float) -> None:
+        """Advance all temperatures; write the energies of the step by rack and cooling unit."""
+        site = self._site
+        self._advance(
+            site.gpu, self.law, self._coolant, self._sums, site.rack.step_j, self._real(dt_s)
+        )
+
+    def modes(self, _world: Any) -> dict[str, Any]:
+        """Which GPUs are on."""
+        return {"gpu.on_frac": self._site.gpu.on_frac}
+
+
+def gpu_law(site: Site) -> GpuLaw:
+    """Read the constants of the site's GPU from its sheet and the scenario's power cap."""
+    sheet = site.sheets["gpu"]
+    cap_w = site.ask.power_cap_w if site.ask.power_cap_w is not None else sheet["tdp_w"]
+    floor = sheet["min_clock_hz"] / sheet["max_clock_hz"]
+    numbers = GpuLaw(
+        static_w=sheet["static_w"],
+        cap_w=cap_w,
+        limit_c=sheet["throttle_c"],
+        package_j_per_k=sheet["package_j_per_k"],
+        plate_j_per_k=sheet["plate_j_per_k"],
+        package_plate_k_per_w=sheet["r_package_plate_k_per_w"],
+        leak_fold_per_k=1.0 / sheet["leak_efold_k"],
+        control_s=CONTROL_S,
+        floor_frac=floor,
+        floor_power_frac=floor**EXPONENT,
+        shutdown_c=sheet["shutdown_c"],
+    )
+    return GpuLaw(*(site.gpu.temp_c.dtype.type(number) for number in numbers))

@@ -1,0 +1,103 @@
+"""A job's steps: how long one takes with the clocks, links and members of now.
+
+The slowest GPU of a node sets the pace of the pipeline stages that the node serves; stages and
+replicas combine as `workload.rate` says. A checkpoint whose stall is short is a stall in each step.
+
+Valid: tensor parallelism inside a node. A slow GPU counts for every tensor group of its node, which
+matters only for tp < 8. Accuracy: that of `workload.step`; the live rate is exact for its form.
+Source: see `workload.step` and `workload.rate`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from dcsim.contract import NEVER_NS, Fact, Holds
+from dcsim.kernel import kernel
+from dcsim.physics.gpu import GpuModel, clock_under_cap
+from dcsim.workload.rate import PARTS, decompose, step_now
+from dcsim.workload.step import StepTime
+from dcsim.world.site import Site
+from dcsim.world.site import Placement
+from dcsim.world.tables import F64, I32, Real
+
+SEGMENT_PARTS = (*PARTS, "checkpoint_stall")
+
+
+@kernel
+def slowdown_of(node_clock: Real, seat_node: I32, slowdown: F64) -> None:
+    """Write highest over actual clock for each seat; shapes (nodes_count,), (dp, pp), (dp, pp)."""
+    for replica in range(seat_node.shape[0]):
+        for stage in range(seat_node.shape[1]):
+            slowdown[replica, stage] = 1.0 / np.float64(node_clock[seat_node[replica, stage]])
+
+
+@kernel
+def mean_clock(gpu_clock: Real, nodes: I32, gpus_per_node: int) -> float:
+    """Return the mean clock of the GPUs of *nodes*; shapes (gpus_count,) and (n,)."""
+    acc = 0.0
+    for k in range(nodes.shape[0]):
+        first = nodes[k] * gpus_per_node
+        for gpu in range(first, first + gpus_per_node):
+            acc += np.float64(gpu_clock[gpu])
+    return acc / (nodes.shape[0] * gpus_per_node)
+
+
+class TrainingModel:
+    """Steps of every job of a site. Own states: `job.steps`, `job.spent_s`."""
+
+    reads = ("node.clock_frac", "node.rails_frac")
+    writes = ("job.step_per_s",)
+
+    def __init__(self, site: Site, gpu_model: GpuModel) -> None:
+        self._site = site
+        self._gpu_model = gpu_model
+        self._capped = np.empty_like(site.node.clock_frac)
+
+    def evaluate(self, _world: Any, _now_ns: int) -> Holds:
+        """Write step time, rate and parts of each job that runs."""
+        site, jobs = self._site, self._site.job
+        jobs.step_per_s[:] = 0.0
+        for j, placement in site.placement.items():
+            if not jobs.running[j]:
+                continue
+            step_s, parts_s = self._step(placement)
+            jobs.step_s[j] = step_s + jobs.stall_s[j]
+            jobs.step_per_s[j] = 1.0 / jobs.step_s[j]
+            jobs.part_frac[j, :-1] = parts_s / jobs.step_s[j]
+            jobs.part_frac[j, -1] = jobs.stall_s[j] / jobs.step_s[j]
+        return Holds(NEVER_NS, np.inf)
+
+    def _step(self, placement: Placement) -> tuple[float, F64]:
+        """Return the step [s] without checkpoint stalls, and its parts [s]."""
+        site = self._site
+        step: StepTime
+        step, seat_node, nodes = placement
+        slowdown = np.empty(seat_node.shape)
+        slowdown_of(site.node.clock_frac, seat_node, slowdown)
+        network = max(float(site.node.rails_frac[nodes].min()), 1e-6)
+        now_s = step_now(step, slowdown, network, network)
+        whole_s = now_s if network == 1.0 else step_now(step, slowdown, 1.0, 1.0)
+        mean = mean_clock(site.gpu.clock_frac, nodes, site.gpus_per_node)
+        capped_s = whole_s
+        if self._gpu_model.hot:
+            gpu_clock = clock_under_cap(site.gpu, self._gpu_model.law, self._capped)
+            slowdown_of(self._capped, seat_node, slowdown)
+            capped_s = step_now(step, slowdown, 1.0, 1.0)
+            mean = mean_clock(gpu_clock, nodes, site.gpus_per_node)
+        return now_s, decompose(step, 1.0 / mean, capped_s, whole_s, now_s)
+
+    def switch(self, _world: Any, _now_ns: int) -> list[Fact]:
+        """Nothing flips here: the job's process decides."""
+        return []
+
+    def advance(self, _world: Any, dt_s: float) -> None:
+        """Add steps and the time spent on each part."""
+        jobs = self._site.job
+        steps = jobs.step_per_s * dt_s
+        jobs.steps[:] += steps
+        jobs.spent_s[:] += jobs.part_frac * (jobs.running * dt_s)[:, None]
+
+    def modes(self, _world: Any) -> dict[str, Any]:
+        """No modes of its own."""
+        return {}

@@ -1,0 +1,322 @@
+"""A training job: waits, runs, fails, recovers, runs on from its last durable step.
+
+The table is the whole automaton. Discrete are placement, long checkpoint stalls, failure, each phase
+of the recovery, evaluation and planned work; progress in between is a rate that physics publishes.
+Further losses are noted while the job still looks for what failed; once it restarts, they begin the
+recovery anew.
+"""
+
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+import numpy as np
+import simpy
+
+from dcsim.contract import Fact
+from dcsim.engine import Activity, Inbox, Island, Sim, Timer
+from dcsim.processes.log import NO_CAUSE, EventLog
+from dcsim.processes.plan import JobPlan
+from dcsim.processes.progress import Progress
+from dcsim.world import Placement, Site
+from dcsim.world.tables import I32
+
+_LOOKING = ("detecting", "diagnosing", "waiting_for_nodes")
+_RESTARTING = ("replacing", "initialising", "restoring", "warming", "starting")
+_WORKING = ("running", "evaluating", "checkpointing")
+
+JOB: dict[tuple[str, str], tuple[str, str]] = {
+    ("queued", "placed"): ("starting", "start"),
+    ("starting", "phase_over"): ("running", "run"),
+    ("running", "checkpoint_due"): ("checkpointing", "pause_to_save"),
+    ("checkpointing", "phase_over"): ("running", "saved"),
+    ("running", "evaluation_due"): ("evaluating", "pause_to_evaluate"),
+    ("evaluating", "phase_over"): ("running", "run"),
+    ("running", "finished"): ("done", "finish"),
+    ("detecting", "phase_over"): ("diagnosing", "diagnose"),
+    ("diagnosing", "phase_over"): ("waiting_for_nodes", "ask_for_nodes"),
+    ("waiting_for_nodes", "granted"): ("replacing", "replace"),
+    ("replacing", "phase_over"): ("initialising", "initialise"),
+    ("initialising", "phase_over"): ("restoring", "restore"),
+    ("restoring", "phase_over"): ("warming", "warm_up"),
+    ("warming", "phase_over"): ("running", "run"),
+    ("maintenance", "phase_over"): ("running", "run"),
+    ("maintenance", "granted"): ("maintenance", "swap"),
+    **{(state, "drain"): ("maintenance", "leave_nodes") for state in _WORKING},
+    **{(state, "node_lost"): ("detecting", "interrupt") for state in _WORKING},
+    **{(state, "crashed"): ("detecting", "interrupt") for state in _WORKING},
+    **{(state, "node_lost"): (state, "note_loss") for state in _LOOKING},
+    **{(state, "drain"): (state, "note_loss") for state in _LOOKING},
+    **{(state, "node_lost"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
+    **{(state, "drain"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
+    **{(state, "crashed"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
+}
+"""(state, fact) -> (state, action). What is not here (a timer of a state that is over, a crash of what
+stands still) changes nothing: see `JobLife.life`."""
+
+
+class Loss(NamedTuple):
+    """Why a node was lost or a job crashed: a word, the event, and the draws of the failure."""
+
+    why: str
+    event: int
+    u: tuple[float, ...] | None
+
+
+class JobLife:
+    """One job at one site. The scheduler gives and takes its nodes."""
+
+    def __init__(
+        self,
+        sim: Sim,
+        island: Island,
+        site: Site,
+        plan: JobPlan,
+        log: EventLog,
+        progress: Progress,
+        scheduler: Any,
+    ) -> None:
+        self.inbox = Inbox(sim)
+        self.state = "queued"
+        self.plan = plan
+        self.nodes: I32 = np.empty(0, np.int32)
+        self.missing: set[int] = set()
+        self.progress = progress
+        self._sim = sim
+        self._island = island
+        self._site = site
+        self._log = log
+        self._scheduler = scheduler
+        self._timers: list[Timer] = []
+        self._target: Activity | None = None
+        self._loss = Loss("start", NO_CAUSE, None)
+
+    @property
+    def site_name(self) -> str:
+        """Where it runs."""
+        return self._site.name
+
+    def life(self) -> Generator[simpy.Event, Fact, None]:
+        """Run the automaton, fact by fact; facts without a row change nothing."""
+        while self.state != "done":
+            fact = yield self.inbox.get()
+            if (self.state, fact.kind) not in JOB:
+                continue
+            self.state, action = JOB[self.state, fact.kind]
+            getattr(self, action)(fact)
+            self.progress.close_segment(self._sim.now_ns)
+            self.progress.enter(self.state, self._loss.event)
+
+    # Start and run
+
+    def start(self, fact: Fact) -> None:
+        """Take the nodes that the scheduler gives, and begin: initialise and warm up."""
+        self.nodes = fact.payload
+        self._seat()
+        gpus = len(self.nodes) * self._site.gpus_per_node
+        event = self._log.add("job_started", self._site, job=self.plan.index, value=gpus)
+        self._loss = Loss("start", event, None)
+        self.progress.place(gpus)
+        self._wait_idle()
+        self._phase("init", "warmup")
+
+    def run(self, _fact: Fact) -> None:
+        """Make steps until something is due."""
+        plan, site = self.plan, self._site
+        with self._sim.change(f"{plan.name} runs", self._island) as edit:
+            self._load(edit, plan.load_frac, 1.0)
+            edit.put("job.running", plan.index, True)
+            edit.put("job.stall_s", plan.index, plan.stall_per_step_s)
+        if self._loss.why != "start":
+            self._log.add("job_resumed", site, job=plan.index, cause=self._loss.event)
+        if not plan.checkpoints.remote.fluid:
+            self._timer("checkpoint_due", int(plan.checkpoints.remote.interval_s * 1e9))
+        if plan.evaluation_every_s is not None:
+            self._timer("evaluation_due", self.progress.until_evaluation_ns())
+        if plan.target_steps is not None:
+            left_ns = (plan.target_steps - self.progress.steps()) * plan.step_ns
+            rate_of = self.progress.rate_against(plan.step_ns)
+            done = Fact("finished", "job", plan.index)
+            self._target = self._sim.start(left_ns, self.inbox, done, rate_of, [self._island])
+
+    def pause_to_save(self, _fact: Fact) -> None:
+        """Stand still for a long checkpoint."""
+        self._stand_still()
+        self._after("phase_over", int(self.plan.checkpoints.remote.stall_s * 1e9))
+
+    def saved(self, fact: Fact) -> None:
+        """Note the save; it is durable once drained. Run on."""
+        self.progress.save(self._sim.now_ns)
+        self._log.add(
+            "job_checkpoint", self._site, job=self.plan.index, value=self.progress.steps()
+        )
+        self.run(fact)
+
+    def pause_to_evaluate(self, _fact: Fact) -> None:
+        """Use the GPUs for an evaluation; no steps are made."""
+        self._stand_still(self.plan.load_frac)
+        self._after("phase_over", int(self.plan.evaluation_for_s * 1e9))
+
+    def finish(self, _fact: Fact) -> None:
+        """Give everything back."""
+        self._stand_still(0.0)
+        self._log.add("job_done", self._site, job=self.plan.index, value=self.progress.steps())
+        self._site.placement.pop(self.plan.index, None)
+        self._scheduler.give_back(self)
+
+    # Failure and recovery
+
+    def interrupt(self, fact: Fact) -> None:
+        """Stop making steps, fall back to the last durable step, and begin to look for the cause."""
+        self._loss = Loss(*fact.payload)
+        event = self._log.add(
+            "job_interrupted", self._site, job=self.plan.index, cause=self._loss.event, value=1.0
+        )
+        self._loss = self._loss._replace(event=event)
+        self._stand_still()
+        self._note(fact)
+        self._roll_back()
+        self._phase("detect")
+
+    def begin_again(self, fact: Fact) -> None:
+        """A failure during the restart: the recovery begins anew."""
+        self._loss = Loss(*fact.payload)
+        event = self._log.add(
+            "job_interrupted", self._site, job=self.plan.index, cause=self._loss.event, value=1.0
+        )
+        self._loss = self._loss._replace(event=event)
+        self._note(fact)
+        self._wait_idle()
+        self._phase("detect")
+
+    def note_loss(self, fact: Fact) -> None:
+        """One more node to replace; the search goes on."""
+        self._note(fact)
+
+    def diagnose(self, _fact: Fact) -> None:
+        """Find out which nodes are to be replaced."""
+        self._phase("diagnose")
+
+    def ask_for_nodes(self, _fact: Fact) -> None:
+        """Ask the scheduler for as many nodes as are missing; it grants at once if it can."""
+        self._scheduler.ask(self)
+
+    def replace(self, fact: Fact) -> None:
+        """Put the granted nodes in the seats of the lost ones."""
+        granted: list[int] = fact.payload
+        self._take_seats(granted)
+        if granted:
+            self._phase("replace")
+        else:
+            self._after("phase_over", 0)
+
+    def initialise(self, _fact: Fact) -> None:
+        """Start processes and communicators."""
+        self._phase("init")
+
+    def restore(self, _fact: Fact) -> None:
+        """Load the last durable step."""
+        self._phase("load")
+
+    def warm_up(self, _fact: Fact) -> None:
+        """First steps, slower than the others."""
+        self._phase("warmup")
+
+    # Planned work
+
+    def leave_nodes(self, fact: Fact) -> None:
+        """Save, and go on elsewhere: planned, so nothing is lost."""
+        event = self._log.add(
+            "job_interrupted", self._site, job=self.plan.index, cause=fact.payload[1], value=0.0
+        )
+        self._loss = Loss("maintenance", event, None)
+        self._stand_still()
+        self.progress.save(self._sim.now_ns, drained=True)
+        self._note(fact)
+        self._scheduler.ask(self)
+
+    def swap(self, fact: Fact) -> None:
+        """Move to the granted nodes; the time is that of a restart without a search."""
+        self._take_seats(fact.payload)
+        self._phase("replace", "init", "load", "warmup")
+
+    # Parts
+
+    def _note(self, fact: Fact) -> None:
+        if fact.kind != "crashed":
+            self.missing.add(fact.row)
+
+    def _roll_back(self) -> None:
+        lost_copies = self._lost_both_copies()
+        lost = self.progress.roll_back(self._sim.now_ns, lost_copies)
+        self._log.add(
+            "job_rollback", self._site, job=self.plan.index, cause=self._loss.event, value=lost
+        )
+
+    def _lost_both_copies(self) -> bool:
+        """Whether a node and the peer that holds its copy, half the job away, are both gone."""
+        if len(self.missing) < 2:
+            return False
+        seat = {int(node): place for place, node in enumerate(self.nodes)}
+        places = {seat[node] for node in self.missing if node in seat}
+        half = len(self.nodes) // 2
+        return any((place + half) % len(self.nodes) in places for place in places)
+
+    def _take_seats(self, granted: list[int]) -> None:
+        lost = sorted(self.missing)
+        self.missing.clear()
+        places = np.flatnonzero(np.isin(self.nodes, lost))
+        self.nodes[places] = granted
+        self._seat()
+
+    def _seat(self) -> None:
+        """Tell physics which node serves which stage of which replica."""
+        seat_node = self.nodes[self.plan.seat_place]
+        self._site.placement[self.plan.index] = Placement(
+            self.plan.step, np.ascontiguousarray(seat_node), np.sort(self.nodes)
+        )
+        mask = np.zeros(len(self._site.node.up), np.bool_)
+        mask[self.nodes] = True
+        self._member = np.repeat(mask, self._site.gpus_per_node)
+        self._node_member = mask
+
+    def _stand_still(self, load_frac: float | None = None) -> None:
+        with self._sim.change(f"{self.plan.name} stops", self._island) as edit:
+            edit.put("job.running", self.plan.index, False)
+            self._load(edit, self.plan.wait_frac if load_frac is None else load_frac, 0.0)
+        self.progress.stop(self._sim.now_ns)
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        if self._target is not None:
+            self._sim.cancel(self._target)
+            self._target = None
+
+    def _wait_idle(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        with self._sim.change(f"{self.plan.name} waits", self._island) as edit:
+            self._load(edit, self.plan.wait_frac, 0.0)
+
+    def _load(self, edit: Any, load_frac: float, busy_frac: float) -> None:
+        """Set the load of the job's GPUs and hosts that are up."""
+        site = self._site
+        on = self._member & (site.gpu.on_frac > 0)
+        load = np.where(on, site.gpu.load_frac.dtype.type(load_frac), site.gpu.load_frac)
+        edit.put("gpu.load_frac", slice(None), load)
+        up = self._node_member & site.node.up
+        edit.put("node.busy_frac", slice(None), np.where(up, busy_frac, site.node.busy_frac))
+
+    def _phase(self, *phases: str) -> None:
+        self._after("phase_over", sum(self.plan.phases.time_ns(p, self._loss.u) for p in phases))
+
+    def _after(self, kind: str, delay_ns: int) -> None:
+        """Replace all waits by one."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._timer(kind, delay_ns)
+
+    def _timer(self, kind: str, delay_ns: int) -> None:
+        fact = Fact(kind, "job", self.plan.index)
+        self._timers.append(self._sim.timer(self.inbox, delay_ns, fact))

@@ -1,0 +1,130 @@
+"""What a job has done: steps, what of them is durable, and the segments of its time."""
+
+from collections.abc import Callable
+from math import floor, inf
+
+from dcsim.processes.log import NO_CAUSE, Write
+from dcsim.processes.plan import JobPlan
+from dcsim.processes.recovery import Tier
+from dcsim.trace.schema import FACTORS, JOB_STATE_ID_OF
+from dcsim.world import Site
+
+
+class Progress:
+    """Reads the job's row of physics; never writes it.
+
+    `job.steps` counts all steps made; those that were lost are subtracted here.
+    """
+
+    def __init__(self, site: Site, plan: JobPlan, write: Write) -> None:
+        self._row = site.job
+        self._plan = plan
+        self._write = write
+        self._lost = 0.0
+        self._saves: list[tuple[int, float]] = []
+        self._base_steps = 0.0
+        self._ran_ns = 0
+        self._ran_from_ns: int | None = None
+        self._evaluated_ns = 0
+        self._state = "queued"
+        self._cause = NO_CAUSE
+        self._from_ns = 0
+        self._from_steps = 0.0
+        self._from_spent = site.job.spent_s[plan.index].copy()
+        self._gpus = 0
+
+    def steps(self) -> float:
+        """Return the steps that count, as of the island's last stop."""
+        return float(self._row.steps[self._plan.index]) - self._lost
+
+    def place(self, gpus: int) -> None:
+        """Note how many GPUs the job computes on."""
+        self._gpus = gpus
+
+    def rate_against(self, step_ns: float) -> Callable[[], float]:
+        """Return a function that gives the rate, 1 where a step takes *step_ns*."""
+        index = self._plan.index
+        return lambda: float(self._row.step_per_s[index]) * step_ns * 1e-9
+
+    # Saves
+
+    def save(self, now_ns: int, *, drained: bool = False) -> None:
+        """A discrete save of the present step, durable after its drain."""
+        drain_ns = 0 if drained else int(self._plan.checkpoints.remote.drain_s * 1e9)
+        self._saves.append((now_ns + drain_ns, self.steps()))
+
+    def roll_back(self, now_ns: int, lost_copies: bool) -> float:
+        """Fall back to the last durable step; return the steps lost.
+
+        With *lost_copies* a node and its peer are both gone, and only the remote tier helps.
+        """
+        done = self.steps()
+        local = None if lost_copies else self._plan.checkpoints.local
+        durable = max(
+            self._base_steps,
+            max((step for safe_ns, step in self._saves if safe_ns <= now_ns), default=0.0),
+            0.0 if local is None else self._fluid(local, done),
+            self._fluid(self._plan.checkpoints.remote, done),
+        )
+        durable = min(durable, done)
+        self._lost += done - durable
+        self._saves = [(0, durable)]
+        self._base_steps = durable
+        return done - durable
+
+    def _fluid(self, tier: Tier, done: float) -> float:
+        """Return the last step that a tier with short stalls holds safely."""
+        if not tier.fluid or tier.interval_s == inf:
+            return 0.0
+        step_s = self._plan.step_ns * 1e-9
+        every = max(1.0, floor(tier.interval_s / step_s))
+        drained = done - self._base_steps - tier.drain_s / step_s
+        return self._base_steps + max(0.0, floor(drained / every) * every)
+
+    # Time
+
+    def stop(self, now_ns: int) -> None:
+        """Note that the job makes no steps from now on."""
+        if self._ran_from_ns is not None:
+            self._ran_ns += now_ns - self._ran_from_ns
+            self._ran_from_ns = None
+
+    def until_evaluation_ns(self) -> int:
+        """Return how long the job has to run until its next evaluation."""
+        every_ns = int((self._plan.evaluation_every_s or inf) * 1e9)
+        due_ns = self._evaluated_ns + every_ns
+        if due_ns <= self._ran_ns:
+            self._evaluated_ns = self._ran_ns
+            due_ns = self._ran_ns + every_ns
+        return due_ns - self._ran_ns
+
+    # Segments
+
+    def enter(self, state: str, cause: int) -> None:
+        """Begin a segment in *state* because of the event *cause*."""
+        self._state, self._cause = state, cause
+        if state == "running" and self._ran_from_ns is None:
+            self._ran_from_ns = self._from_ns
+
+    def close_segment(self, now_ns: int) -> None:
+        """Write the segment that ends now, if it has a length."""
+        index = self._plan.index
+        if now_ns > self._from_ns:
+            spent = self._row.spent_s[index] - self._from_spent
+            factors = {column.name: value for column, value in zip(FACTORS, spent, strict=True)}
+            self._write(
+                "job",
+                {
+                    "job_id": index,
+                    "t_start_ns": self._from_ns,
+                    "t_ns": now_ns,
+                    "job_state_id": JOB_STATE_ID_OF[self._state],
+                    "cause_id": self._cause,
+                    "gpus_allocated_count": self._gpus,
+                    "steps": float(self._row.steps[index]) - self._from_steps,
+                    **factors,
+                },
+            )
+        self._from_ns = now_ns
+        self._from_steps = float(self._row.steps[index])
+        self._from_spent = self._row.spent_s[index].copy()

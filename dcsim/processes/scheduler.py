@@ -1,0 +1,113 @@
+"""Who gets which nodes: first come first served, whole racks first."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from dcsim.contract import Fact
+from dcsim.processes.jobs import JobLife
+from dcsim.processes.plan import JobPlan
+from dcsim.world import Site
+from dcsim.world.tables import I32
+
+Make = Callable[[Site, JobPlan], JobLife]
+
+
+class Scheduler:
+    """Places jobs, replaces lost nodes, keeps spares free for those that asked for them.
+
+    A job takes its nodes from racks that are free as a whole, in the order of racks, then from
+    the others. Jobs do not overtake each other.
+    """
+
+    def __init__(
+        self, sites: Mapping[str, Site], plans: list[dict[str, JobPlan]], make: Make
+    ) -> None:
+        self._sites = sites
+        self._plans = plans
+        self._make = make
+        self._queue: list[int] = []
+        self._asking: list[JobLife] = []
+        self.jobs: list[JobLife] = []
+        self._owner = {
+            name: np.full(len(site.node.up), -1, np.int32) for name, site in sites.items()
+        }
+
+    def submit(self, job: int) -> None:
+        """Queue a job."""
+        self._queue.append(job)
+        self._place_next()
+
+    def tell(self, site: Site, row: int, fact: Fact) -> None:
+        """Take what a node says: lost, crashed, back."""
+        if fact.kind == "back":
+            self._serve()
+            self._place_next()
+            return
+        job = self._job_on(site, row)
+        if job is None:
+            return
+        why, event, more = fact.payload
+        kind = {"lost": "node_lost", "crashed": "crashed"}[fact.kind]
+        if why == "maintenance":
+            kind = "drain"
+        if fact.kind == "lost":
+            self._owner[site.name][row] = -1
+        job.inbox.put(Fact(kind, "node", row, (why, event, more.get("u"))))
+
+    def ask(self, job: JobLife) -> None:
+        """A job asks for replacements of its missing nodes; it waits until all can be given."""
+        self._asking.append(job)
+        self._serve()
+
+    def give_back(self, job: JobLife) -> None:
+        """A job is over: its nodes are free, its spares no longer held."""
+        owner = self._owner[job.site_name]
+        owner[owner == job.plan.index] = -1
+        self.jobs.remove(job)
+        self._serve()
+        self._place_next()
+
+    def allocated_count(self, site: Site) -> int:
+        """Return how many nodes of *site* jobs hold."""
+        return int((self._owner[site.name] >= 0).sum())
+
+    def _job_on(self, site: Site, row: int) -> JobLife | None:
+        index = self._owner[site.name][row]
+        return next((job for job in self.jobs if job.plan.index == index), None)
+
+    def _free(self, site: Site) -> I32:
+        """Return the nodes that are up and nobody's, whole free racks first."""
+        usable = site.node.up & site.node.reachable & (self._owner[site.name] < 0)
+        rows = np.flatnonzero(usable).astype(np.int32)
+        racks = site.node.rack
+        size = np.bincount(racks, minlength=len(site.rack.pdu))
+        whole = np.bincount(racks[rows], minlength=len(size)) == size
+        return rows[np.argsort(~whole[racks[rows]], kind="stable")]
+
+    def _serve(self) -> None:
+        for job in list(self._asking):
+            free = self._free(self._sites[job.site_name])
+            if len(free) >= len(job.missing):
+                self._asking.remove(job)
+                granted = [int(row) for row in free[: len(job.missing)]]
+                self._owner[job.site_name][granted] = job.plan.index
+                job.inbox.put(Fact("granted", "job", job.plan.index, granted))
+
+    def _place_next(self) -> None:
+        while self._queue and self._place(self._queue[0]):
+            self._queue.pop(0)
+
+    def _place(self, index: int) -> bool:
+        for name, plan in self._plans[index].items():
+            site = self._sites[name]
+            free = self._free(site)
+            reserved = sum(job.plan.spares_count for job in self.jobs if job.site_name == name)
+            if len(free) >= plan.nodes_count + plan.spares_count + reserved:
+                nodes = free[: plan.nodes_count].copy()
+                self._owner[name][nodes] = index
+                job = self._make(site, plan)
+                self.jobs.append(job)
+                job.inbox.put(Fact("placed", "job", index, nodes))
+                return True
+        return False

@@ -1,0 +1,30 @@
+"""What was asked for: a scenario file, read strictly and validated whole.
+
+`load(path)` gives a frozen `Scenario` in SI units, or one ScenarioError with all that is wrong.
+"""
+
+from dcsim.scenario.failures import Effect, Failures, Fault, Maintenance
+from dcsim.scenario.job import Checkpoint, Evaluation, Job, Parallel, Recovery, Shape
+from dcsim.scenario.loading import load, loads
+from dcsim.scenario.record import Bound, Record
+from dcsim.scenario.schema import Scenario
+from dcsim.scenario.site import Site
+
+__all__ = [
+    "Bound",
+    "Checkpoint",
+    "Effect",
+    "Evaluation",
+    "Failures",
+    "Fault",
+    "Job",
+    "Maintenance",
+    "Parallel",
+    "Record",
+    "Recovery",
+    "Scenario",
+    "Shape",
+    "Site",
+    "load",
+    "loads",
+]

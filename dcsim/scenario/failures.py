@@ -1,0 +1,93 @@
+"""What goes wrong or is taken down on purpose, as asked for."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import model_validator
+
+from dcsim import units
+from dcsim.scenario.fields import Leaf, Part, number, quantity, sheet
+
+_SELECTOR = re.compile(r"(\*|[a-z0-9-]+)(/[a-z]+/(\*|[0-9]+(-[0-9]+)?))+")
+_EFFECT_ALLOWED = "allowed down or {degrade: share that remains, 0..1}"
+
+
+class Effect(NamedTuple):
+    """`down`, or `degrade` to the share of capacity that remains (0 when down)."""
+
+    kind: str
+    remaining_frac: float
+
+
+def _selector(value: Any) -> str:
+    """Read what is hit: the grammar only, the world knows what exists."""
+    if not isinstance(value, str) or not _SELECTOR.fullmatch(value):
+        raise ValueError("allowed site/kind/index, such as dallas/cdu/3, dallas/cdu/3-5, */node/*")
+    return value
+
+
+def _effect(value: Any) -> Effect:
+    if value == "down":
+        return Effect("down", 0.0)
+    if not isinstance(value, Mapping) or list(value) != ["degrade"]:
+        raise ValueError(_EFFECT_ALLOWED)
+    try:
+        return Effect("degrade", units.parse(value["degrade"], "fraction"))
+    except ValueError:
+        raise ValueError(f"{_EFFECT_ALLOWED} (fractions, never percent)") from None
+
+
+_SELECTOR_LEAF = Leaf(_selector, {"type": "string", "pattern": f"^{_SELECTOR.pattern}$"})
+_EFFECT_LEAF = Leaf(
+    _effect,
+    {
+        "oneOf": [
+            {"const": "down"},
+            {
+                "type": "object",
+                "properties": {"degrade": {"type": "number", "minimum": 0, "maximum": 1}},
+                "required": ["degrade"],
+                "additionalProperties": False,
+            },
+        ]
+    },
+)
+
+
+def none_or_preset(value: Any) -> Any:
+    """Read the short forms of `failures`: `none`, or the name of a preset."""
+    if value == "none":
+        return None
+    return {"preset": value} if isinstance(value, str) else value
+
+
+class Failures(Part):
+    """Calendar of failures drawn from a preset of the catalogue, its rates times `scale`."""
+
+    preset: Annotated[str, sheet("failures")]
+    scale: Annotated[float, number(0, 1000)] = 1.0
+
+
+class Fault(Part):
+    """What is hit at `at_s`; for_s None means until the end."""
+
+    at_s: Annotated[float, quantity("time", "0 s", "10 y")]
+    hit: Annotated[str, _SELECTOR_LEAF]
+    effect: Annotated[Effect, _EFFECT_LEAF]
+    for_s: Annotated[float | None, quantity("time", "1 ms", "10 y")] = None
+
+
+class Maintenance(Part):
+    """Once in `every_s`, for `for_s`: either the nodes of `hit`, or a rolling share of all."""
+
+    every_s: Annotated[float, quantity("time", "1 h", "10 y")]
+    for_s: Annotated[float, quantity("time", "1 s", "30 d")]
+    hit: Annotated[str | None, _SELECTOR_LEAF] = None
+    rolling_frac: Annotated[float | None, quantity("fraction", "0", "1")] = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Maintenance":
+        if (self.hit is None) == (self.rolling_frac is None):
+            raise ValueError("allowed exactly one of hit, rolling")
+        return self

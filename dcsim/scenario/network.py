@@ -1,0 +1,14 @@
+"""The interconnect of a site, as asked for."""
+
+from typing import Annotated
+
+from dcsim.scenario.fields import Part, choice, number, quantity, sheet
+
+
+class Network(Part):
+    """Rail-optimised Clos: one switch type, one link rate."""
+
+    fabric: Annotated[str, choice("rail-clos", only=True)] = "rail-clos"
+    switch: Annotated[str, sheet("switch")] = "sn5600"
+    link_byte_per_s: Annotated[float, quantity("data_rate", "1 Gbit/s", "10 Tbit/s")] = 50e9
+    oversubscription: Annotated[float, number(1, 16)] = 1.0

@@ -1,0 +1,128 @@
+"""The whole of what was asked for: `Scenario`."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BeforeValidator, Field, PrivateAttr
+
+from dcsim.scenario.document import Document
+from dcsim.scenario.failures import Failures, Fault, Maintenance, none_or_preset
+from dcsim.scenario.fields import Leaf, Part, name, quantity, whole
+from dcsim.scenario.job import Entry, Job
+from dcsim.scenario.record import Expectation, Metric, Record
+from dcsim.scenario.site import Site
+
+_SEED_MAX = 2**63 - 1
+
+
+def _start(value: Any) -> datetime:
+    """Read a local time without a zone."""
+    try:
+        start = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        start = None
+    if start is None or start.tzinfo is not None:
+        raise ValueError("allowed a local standard time without zone, such as 2024-07-01T00:00")
+    return start
+
+
+def _named(value: Any) -> Any:
+    """Give `job-<i>` to a job without a name."""
+    if not isinstance(value, list):
+        return value
+    items = []
+    for index, given in enumerate(value):
+        item = given
+        train = item.get("train") if isinstance(item, dict) else None
+        if isinstance(train, dict):
+            item = {**item, "train": {"name": f"job-{index}", **train}}
+        items.append(item)
+    return items
+
+
+class Scenario(Part):
+    """What to simulate, in SI units; made from a document and never changed."""
+
+    name: Annotated[str, name()]
+    seed: Annotated[int, whole(0, _SEED_MAX)] = 0
+    duration_s: Annotated[float, quantity("time", "1 s", "10 y")]
+    start: Annotated[datetime, Leaf(_start, {"type": "string"})] = datetime.fromisoformat(
+        "2024-07-01T00:00"
+    )
+    sites: dict[Annotated[str, name()], Site] = Field(min_length=1)
+    entries: Annotated[tuple[Entry, ...], BeforeValidator(_named)] = Field((), alias="jobs")
+    failures: Annotated[
+        Failures | None, BeforeValidator(none_or_preset, json_schema_input_type=str | Failures)
+    ] = None
+    faults: tuple[Fault, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
+    record: Record = Record()
+    expect: dict[Metric, Expectation] = {}
+    _document: Document = PrivateAttr(Document({}, {}, (), "<scenario>"))
+
+    @classmethod
+    def of(cls, asked: Document) -> "Scenario":
+        """Validate what was asked; raises pydantic's ValidationError."""
+        scenario = cls.model_validate(asked.values)
+        scenario._document = asked
+        return scenario
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Training jobs in the order of the file."""
+        return tuple(entry.train for entry in self.entries)
+
+    @property
+    def text(self) -> str:
+        """The scenario after `extends` and `--set`, as YAML that `loads` reads again."""
+        return yaml.safe_dump(self._document.values, sort_keys=False, allow_unicode=True)
+
+    @property
+    def sources_files(self) -> tuple[str, ...]:
+        """Names of the scenario files that were read."""
+        return self._document.files
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 of the resolved SI values in canonical JSON, apart from the seed.
+
+        The way in which a value was written, and the folder of an EPW file, change nothing.
+        """
+        values = self.model_dump(mode="json", by_alias=True, exclude={"seed"})
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def where(self, path: str) -> str:
+        """`file.yaml:41` where *path* (`sites.dallas.cooling.supply`) was written.
+
+        Where it was not, the place of the nearest thing around it.
+        """
+        return self._document.where(path)
+
+    def unmet(self, summary: Mapping[str, Any]) -> list[str]:
+        """Say which expectations *summary* (name -> {value, ...}) does not meet."""
+        messages = []
+        for metric, bound in self.expect.items():
+            value = summary.get(metric, {}).get("value")
+            if value is None or not bound.holds(value):
+                shown = "is not known" if value is None else f"came out as {value:.6g}"
+                place = f"{self.where(f'expect.{metric}')}: expect.{metric}"
+                messages.append(f"{place} = {bound.sign} {bound.value:g}: {shown}")
+        return messages
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of a scenario file, for editors.
+
+        It requires no key, since a file that extends another may leave out any.
+        """
+        schema = cls.model_json_schema(by_alias=True)
+        schema["properties"]["extends"] = {"type": "string", "description": "path of a base file"}
+        for part in (schema, *schema["$defs"].values()):
+            part.pop("required", None)
+        return schema

@@ -1,0 +1,39 @@
+"""The outdoor air of a site, as asked for."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import field_serializer, model_validator
+
+from dcsim.scenario.fields import Leaf, Part, quantity, sheet
+
+
+def _file(value: Any) -> Path:
+    """Read the path of an existing file."""
+    if not isinstance(value, str):
+        raise ValueError("allowed the path of an EPW file")
+    if not Path(value).is_file():
+        raise ValueError("no such file")
+    return Path(value)
+
+
+class Weather(Part):
+    """One of: a climate of the catalogue, an EPW file, or one constant dry-bulb temperature."""
+
+    climate: Annotated[str | None, sheet("climate")] = None
+    epw: Annotated[Path | None, Leaf(_file, {"type": "string"})] = None
+    constant_c: Annotated[float | None, quantity("temperature", "-50 degC", "60 degC")] = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Weather":
+        if sum(kind is not None for kind in (self.climate, self.epw, self.constant_c)) != 1:
+            raise ValueError(
+                "allowed exactly one of climate, epw, constant "
+                "(to replace an inherited one, set it to null)"
+            )
+        return self
+
+    @field_serializer("epw")
+    def _file_name(self, epw: Path | None) -> str | None:
+        """Keep the folder of the file out of the digest of the scenario."""
+        return epw.name if epw else None

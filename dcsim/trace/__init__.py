@@ -1,0 +1,22 @@
+"""What a run writes and how it is read: Arrow tables in a run folder.
+
+folder = create_run_folder(name="first", seed=0, ...)
+with TraceWriter(folder.traces, epoch_ns) as trace:
+    trace.row("events", {...})
+folder.mark("done", end_ns=..., trace_digest=trace_digest(folder.traces))
+Run(folder.path).columns("events")["t_ns"]
+"""
+
+from dcsim.trace.digest import trace_digest
+from dcsim.trace.reader import Run
+from dcsim.trace.run_folder import RunFolder, create_run_folder, write_atomically
+from dcsim.trace.writer import TraceWriter
+
+__all__ = [
+    "Run",
+    "RunFolder",
+    "TraceWriter",
+    "create_run_folder",
+    "trace_digest",
+    "write_atomically",
+]

@@ -1,0 +1,136 @@
+"""The folder of one run: its name, and `run.json`, which says what ran and how it ended."""
+
+import itertools
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from dcsim import __version__
+from dcsim.errors import ScenarioError
+from dcsim.trace.schema import SCHEMA_VERSION
+
+Status = Literal["running", "done", "interrupted", "failed"]
+
+PACKAGES = ("numpy", "numba", "pyarrow", "simpy", "networkx")
+
+
+class RunFolder:
+    """A run folder while it is written; `path` is where it lies, `traces` its trace folder."""
+
+    def __init__(self, path: Path, record: Mapping[str, Any]) -> None:
+        self.path = path
+        self.traces = path / "traces"
+        self._record = {"status": "running", **record}
+        self._write_record()
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What `run.json` says now."""
+        return self._record
+
+    def mark(self, status: Status, **facts: Any) -> None:
+        """Set the status and further facts (`end_ns`, digests) in `run.json`, all or nothing.
+
+        `failed` is written over the old text where a full disk leaves no room for a new file.
+        """
+        self._record = {**self._record, **facts, "status": status}
+        try:
+            self._write_record()
+        except OSError:
+            if status != "failed":
+                raise
+            self._overwrite_status()
+
+    def _write_record(self) -> None:
+        text = json.dumps(self._record, indent=1, allow_nan=False) + "\n"
+        write_atomically(self.path / "run.json", text)
+
+    def _overwrite_status(self) -> None:
+        with (self.path / "run.json").open("r+b") as file:
+            text = file.read()
+            status = text.replace(b'"status": "running"', b'"status": "failed"', 1)
+            file.seek(0)
+            file.write(status.ljust(len(text)))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that readers see the old one or the new one, never a part."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def create_run_folder(
+    *,
+    name: str,
+    scenario_digest: str,
+    scenario_text: str,
+    seed: int,
+    epoch_ns: int,
+    duration_ns: int,
+    sources: Sequence[Mapping[str, Any]],
+    out: Path | None = None,
+    runs: Path = Path("runs"),
+) -> RunFolder:
+    """Make the folder of a new run, with `run.json` at status `running`.
+
+    Args:
+        name, seed, scenario_digest, scenario_text: of the scenario, as resolved.
+        epoch_ns: the calendar at the start of the run [ns since 1970-01-01 local].
+        duration_ns: asked length of the run [ns].
+        sources: the catalogue numbers that the run uses, each with its source.
+        out: the folder itself; by default `runs/<name>-<digest>-s<seed>`, numbered if taken.
+
+    Raises:
+        ScenarioError: `out` exists already, or the folder cannot be made.
+    """
+    record = {
+        "name": name,
+        "seed": seed,
+        "duration_ns": duration_ns,
+        "epoch_ns": epoch_ns,
+        "schema_version": SCHEMA_VERSION,
+        "scenario_digest": scenario_digest,
+        "versions": {
+            "dcsim": __version__,
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            **{package: version(package) for package in PACKAGES},
+        },
+        "scenario": scenario_text,
+        "sources": list(sources),
+    }
+    folder = runs / f"{name}-{scenario_digest[:8]}-s{seed}"
+    try:
+        path = _make_first_free(folder) if out is None else _make(out)
+        return RunFolder(path, record)
+    except OSError as error:
+        where = folder if out is None else f"--out {out}"
+        raise ScenarioError(f"{where}: cannot make this folder: {error.strerror}") from error
+
+
+def _make(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True)
+    except FileExistsError:
+        raise ScenarioError(f"--out {out}: exists already; name a folder that does not") from None
+    return out
+
+
+def _make_first_free(folder: Path) -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(2):
+        try:
+            folder.mkdir()
+            break
+        except FileExistsError:
+            folder = folder.with_name(f"{folder.name.removesuffix(f'-{number - 1}')}-{number}")
+    return folder

@@ -1,0 +1,98 @@
+"""The step as it runs now: slowed GPUs, a degraded network, and what each of them costs.
+
+A replica takes m times its slowest slot and 1/v of the sum of the others, so that slow stages
+within it hide behind the slowest; the job waits for its slowest replica. With all stages alike
+that is the closed form of `dcsim.workload.step`.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from dcsim.kernel import kernel
+from dcsim.workload.step import StepTime
+
+F64 = npt.NDArray[np.float64]
+
+PARTS = (
+    "useful",
+    "kernel_efficiency",
+    "exposed_communication",
+    "pipeline_bubble",
+    "slow_gpus",
+    "throttling",
+    "power_cap",
+    "degraded_network",
+)
+
+
+@kernel
+def exposed_dp_s(t: StepTime, network_frac: float) -> float:
+    """Return the seconds that gradient traffic adds when its links have *network_frac*."""
+    traffic = t.dp_s / network_frac
+    tail = traffic * t.dp_tail_frac
+    return tail + max(0.0, traffic - tail - t.dp_window_s)
+
+
+@kernel
+def uniform_step_s(t: StepTime, slowdown: float) -> float:
+    """Return the step [s] with every GPU slowed alike, no jitter, all links whole."""
+    slot = t.clocked_s * slowdown + t.held_s + t.tp_s + t.pp_s
+    pipeline = (t.micro_batches + (t.stages - 1) / t.interleave) * slot
+    head = t.micro_batches * t.head_s * slowdown
+    return pipeline + head + exposed_dp_s(t, 1.0) + t.fixed_s
+
+
+@kernel
+def step_now(
+    t: StepTime,
+    slowdown: npt.NDArray[np.floating],
+    dp_network_frac: float,
+    pp_network_frac: float,
+) -> float:
+    """Return the step [s] with the GPUs and links as they are.
+
+    *slowdown* [dp, pp] is highest clock over actual clock of the slowest GPU of each stage of
+    each replica, >= 1; infinite where it stands still. The network's shares are of capacity,
+    in (0, 1].
+    """
+    wait = t.held_s + t.tp_s + t.pp_s / pp_network_frac
+    last = t.stages - 1
+    worst = 0.0
+    for replica in range(slowdown.shape[0]):
+        slots = slowdown[replica]
+        slowest = (t.clocked_s + t.head_s) * slots[last] + wait
+        total = slowest
+        for stage in range(last):
+            slot = t.clocked_s * slots[stage] + wait
+            total += slot
+            slowest = max(slowest, slot)
+        others = 0.0 if total == slowest else total - slowest
+        worst = max(worst, t.micro_batches * slowest + others / t.interleave)
+    return worst + exposed_dp_s(t, dp_network_frac) + t.fixed_s + t.jitter_s
+
+
+@kernel
+def decompose(
+    t: StepTime, mean_slowdown: float, capped_s: float, throttled_s: float, now_s: float
+) -> F64:
+    """Return the seconds of the step by cause, in the order of `PARTS`; their sum is *now_s*.
+
+    One cause is added at a time: the model's FLOPs at the rated peak; what kernels fall short of
+    it at the highest clock; exposed traffic; the pipeline's bubble and uneven stages; the power
+    cap, every GPU at *mean_slowdown* (mean of highest clock over clock under the cap alone); the
+    spread of GPUs and jitter, *capped_s* being `step_now` under the cap alone; throttling,
+    *throttled_s* being it with the clocks as they are; the network. No part is negative: where
+    a later step is shorter than an earlier one, the earlier is cut to it.
+    """
+    m = t.micro_batches
+    kernels = m * (t.mean_clocked_s + t.held_s) + t.fixed_s
+    traffic = kernels + m * (t.tp_s + t.pp_s) + exposed_dp_s(t, 1.0)
+    bubble = uniform_step_s(t, 1.0)
+    cap = uniform_step_s(t, mean_slowdown)
+    steps = np.array([0.0, t.ideal_s, kernels, traffic, bubble, cap, capped_s, throttled_s, now_s])
+    for k in range(7, -1, -1):
+        steps[k] = min(steps[k], steps[k + 1])
+    parts = np.empty(8)
+    for place, k in enumerate((0, 1, 2, 3, 5, 6, 4, 7)):
+        parts[place] = steps[k + 1] - steps[k]
+    return parts

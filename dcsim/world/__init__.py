@@ -1,0 +1,16 @@
+"""What exists: tables of rows, one builder a subsystem, names, and who depends on whom."""
+
+from dcsim.world.build import World, build, state_columns
+from dcsim.world.names import Match, matches, name_of
+from dcsim.world.site import Placement, Site
+
+__all__ = [
+    "Match",
+    "Placement",
+    "Site",
+    "World",
+    "build",
+    "matches",
+    "name_of",
+    "state_columns",
+]

@@ -1,0 +1,188 @@
+"""The world from a scenario: every site with its tables, checked before anything runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from dcsim import catalog
+from dcsim.catalog import Sheet
+from dcsim.errors import ScenarioError
+from dcsim.scenario import Scenario
+from dcsim.scenario import Site as SiteAsked
+from dcsim.world import check as checks
+from dcsim.world.cooling import build_cooling, cooling_problems, wiring_of
+from dcsim.world.machines import Spread, build_machines, groups, node_design_w
+from dcsim.world.names import matches
+from dcsim.world.network import RailClos, build_clos
+from dcsim.world.power import build_power, power_problems
+from dcsim.world.site import Site
+from dcsim.world.tables import JobTable, NetTable, columns_of
+
+JOB_PARTS_COUNT = 9
+COOLING_X = 1.25
+"""What cooling and conversion may add to the load of racks when feeds are sized: a judgement."""
+
+
+@dataclass(frozen=True)
+class World:
+    """All sites of a scenario."""
+
+    scenario: Scenario
+    sites: dict[str, Site]
+
+    def check(self) -> None:
+        """State every invariant of every site; raises InvariantError at the first that fails."""
+        for site in self.sites.values():
+            checks.check_site(site)
+
+
+def build(scenario: Scenario, dtype: DTypeLike = np.float32) -> World:
+    """Return the world of *scenario*; raises ScenarioError with all that does not fit.
+
+    *dtype* is the precision of per-GPU states.
+    """
+    frailty = 0.0
+    if scenario.failures is not None:
+        frailty = catalog.failure_preset(scenario.failures.preset).frailty_sigma
+    sites: dict[str, Site] = {}
+    problems: list[str] = []
+    for index, (name, ask) in enumerate(scenario.sites.items()):
+        sheets = sheets_of(ask)
+        found = site_problems(scenario, name, ask, sheets)
+        problems += found
+        if not found:
+            spread = Spread(scenario.seed, name, ask.gpu_spread, frailty)
+            sites[name] = _site(index, ask, sheets, spread, len(scenario.jobs), dtype)
+    problems += _selector_problems(scenario, sites) if len(sites) == len(scenario.sites) else []
+    if problems:
+        raise ScenarioError(*problems)
+    return World(scenario, sites)
+
+
+def sheets_of(ask: SiteAsked) -> dict[str, Sheet]:
+    """Return the data sheets that a site is built of, by kind."""
+    node = catalog.sheet("node", ask.nodes.type)
+    return {
+        "node": node,
+        "gpu": catalog.sheet("gpu", node.text("gpu")),
+        "cooling_unit": catalog.sheet("cooling_unit", ask.cooling.unit),
+        "dry_cooler": catalog.sheet("dry_cooler", ask.cooling.dry_cooler),
+        "chiller": catalog.sheet("chiller", ask.cooling.chiller),
+        "pdu": catalog.sheet("pdu", ask.power.pdu),
+        "ups": catalog.sheet("ups", ask.power.ups),
+        "feed": catalog.sheet("feed", ask.power.feed),
+        "switch": catalog.sheet("switch", ask.network.switch),
+    }
+
+
+def site_problems(
+    scenario: Scenario, name: str, ask: SiteAsked, sheets: Mapping[str, Sheet]
+) -> list[str]:
+    """Return what of a site does not fit together, located."""
+    rack_w = ask.racks.nodes_per_rack * node_design_w(ask, sheets)
+    unit_w = rack_w if sheets["node"].text("cooling") == "air" else _gpu_w(ask, sheets)
+    racks = groups(ask.nodes.count, ask.racks.nodes_per_rack)
+    located = [
+        *(("power", *p) for p in power_problems(ask, sheets, rack_w, racks * rack_w * COOLING_X)),
+        *(("cooling", *p) for p in cooling_problems(ask, sheets, unit_w)),
+    ]
+    try:
+        _clos(ask, sheets)
+    except ValueError as error:
+        located.append(("network", "switch", str(error)))
+    return [
+        f"{scenario.where(f'sites.{name}.{part}.{key}')}: sites.{name}.{part}.{key}: {reason}"
+        for part, key, reason in located
+    ]
+
+
+def _gpu_w(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> float:
+    """Return the most that the GPUs of a rack give to their coolant [W]."""
+    cap_w = ask.power_cap_w if ask.power_cap_w is not None else sheets["gpu"]["tdp_w"]
+    return ask.racks.nodes_per_rack * sheets["node"]["gpus_count"] * cap_w
+
+
+def _clos(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> RailClos:
+    node, switch = sheets["node"], sheets["switch"]
+    ports_per = max(1.0, switch["port_byte_per_s"] / ask.network.link_byte_per_s)
+    radix = int(switch["radix_count"] * ports_per)
+    return build_clos(ask.nodes.count, int(node["nics_count"]), radix, ask.network.oversubscription)
+
+
+def _site(
+    index: int,
+    ask: SiteAsked,
+    sheets: dict[str, Sheet],
+    spread: Spread,
+    jobs: int,
+    dtype: DTypeLike,
+) -> Site:
+    machines = build_machines(ask, sheets, spread, dtype)
+    heat_w = ask.nodes.count * node_design_w(ask, sheets)
+    power = build_power(ask, sheets, len(machines.rack.pdu))
+    cooling = build_cooling(ask, sheets, machines.rack, heat_w)
+    clos = _clos(ask, sheets)
+    return Site(
+        name=spread.site,
+        index=index,
+        ask=ask,
+        sheets=sheets,
+        clos=clos,
+        net=_net(clos),
+        job=_jobs(jobs),
+        wiring=wiring_of(ask, machines.rack, cooling.unit, power.ups),
+        **machines._asdict(),
+        **power._asdict(),
+        **cooling._asdict(),
+    )
+
+
+def _net(clos: RailClos) -> NetTable:
+    return NetTable(
+        link_frac=np.ones(clos.leaf_of_nic.size),
+        leaf_frac=np.ones(clos.leaves_count),
+        spine_frac=np.ones(clos.spines_count),
+        version=np.zeros(1, np.int64),
+    )
+
+
+def _jobs(jobs: int) -> JobTable:
+    return JobTable(
+        running=np.zeros(jobs, np.bool_),
+        stall_s=np.zeros(jobs),
+        step_s=np.zeros(jobs),
+        step_per_s=np.zeros(jobs),
+        part_frac=np.zeros((jobs, JOB_PARTS_COUNT)),
+        steps=np.zeros(jobs),
+        spent_s=np.zeros((jobs, JOB_PARTS_COUNT)),
+    )
+
+
+def _selector_problems(scenario: Scenario, sites: Mapping[str, Site]) -> list[str]:
+    """Return the faults and maintenance that match nothing, located."""
+    asked: list[tuple[str, str | None]] = [
+        *((f"faults.{i}.hit", fault.hit) for i, fault in enumerate(scenario.faults)),
+        *((f"maintenance.{i}.hit", work.hit) for i, work in enumerate(scenario.maintenance)),
+    ]
+    problems = []
+    for path, selector in asked:
+        try:
+            found = matches(selector, sites) if selector else []
+        except ValueError as error:
+            problems.append(f"{scenario.where(path)}: {path} = {selector}: {error}")
+            continue
+        if path.startswith("maintenance") and any(match.kind != "node" for match in found):
+            problems.append(f"{scenario.where(path)}: {path} = {selector}: allowed nodes only")
+    return problems
+
+
+def state_columns(site: Site) -> dict[str, Any]:
+    """Return every column that a run changes, as `site/table.column`, for a digest."""
+    return {
+        f"{site.name}/{table}.{name}": column
+        for table, rows in site.tables().items()
+        for name, column in columns_of(rows, "state", "mode", "rate").items()
+    }

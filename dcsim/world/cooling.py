@@ -1,0 +1,125 @@
+"""Cooling units, the facility loop and heat rejection of a site, sized and checked."""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+
+from dcsim.catalog import Sheet
+from dcsim.scenario import Site as SiteAsked
+from dcsim.world.machines import groups
+from dcsim.world.site import Film, Wiring
+from dcsim.world.tables import LoopTable, PlantTable, RackTable, UnitTable, UpsTable, WeatherTable
+
+LOOP_PUMP_FRAC = 0.015
+"""Electricity of the facility pumps over the heat they move: a judgement, 1 to 3% is common."""
+DRY_APPROACH_K = 6.0
+"""Supply above outside air at which dry coolers alone are sized to carry the load: a judgement."""
+WATER_KG_PER_M3 = 997.0
+
+
+class Cooling(NamedTuple):
+    """The cooling tables of a site, and its sizes."""
+
+    unit: UnitTable
+    pump: PlantTable
+    cooler: PlantTable
+    chiller: PlantTable
+    loop: LoopTable
+    weather: WeatherTable
+    film: Film
+    loop_kg: float
+    loop_pump_w: float
+
+
+def build_cooling(
+    ask: SiteAsked, sheets: Mapping[str, Sheet], rack: RackTable, heat_w: float
+) -> Cooling:
+    """Return the plant for a design load of *heat_w*, at rest at its set point."""
+    cooling = ask.cooling
+    units = groups(len(rack.pdu), cooling.racks_per_unit)
+    first_rack = np.minimum(np.arange(units + 1) * cooling.racks_per_unit, len(rack.pdu))
+    zeros = {name: np.zeros(units) for name in UnitTable._fields}
+    unit = UnitTable(
+        **{
+            **zeros,
+            "first_rack": first_rack,
+            "flow_frac": np.ones(units),
+            "live": np.ones(units),
+            "flow": np.ones(units),
+            "supply_c": np.full(units, cooling.supply_c + sheets["cooling_unit"]["approach_k"]),
+        }
+    )
+    loop = LoopTable(*np.zeros((len(LoopTable._fields), 1)))
+    loop.supply_c[0] = cooling.supply_c
+    loop.flow[0] = 1.0
+    return Cooling(
+        unit=unit,
+        pump=PlantTable(np.ones(cooling.pumps)),
+        cooler=PlantTable(np.ones(dry_coolers(ask, sheets, heat_w))),
+        chiller=PlantTable(np.ones(chillers(ask, sheets, heat_w))),
+        loop=loop,
+        weather=WeatherTable(*np.zeros((len(WeatherTable._fields), 1))),
+        film=film_of(sheets["node"]),
+        loop_kg=cooling.loop_m3_per_w * heat_w * WATER_KG_PER_M3,
+        loop_pump_w=LOOP_PUMP_FRAC * heat_w,
+    )
+
+
+def dry_coolers(ask: SiteAsked, sheets: Mapping[str, Sheet], heat_w: float) -> int:
+    """Return how many: as asked, or those that carry the load at `DRY_APPROACH_K` above the air."""
+    if ask.cooling.dry_coolers is not None:
+        return ask.cooling.dry_coolers
+    sheet, unit = sheets["dry_cooler"], sheets["cooling_unit"]
+    per_k = sheet["rated_w"] / (sheet["design_water_in_c"] - sheet["design_dry_bulb_c"])
+    water_rise_k = unit["rated_w"] / (unit["facility_kg_per_s"] * unit["facility_cp_j_per_kg_k"])
+    return ceil(heat_w / (per_k * (DRY_APPROACH_K + water_rise_k)))
+
+
+def chillers(ask: SiteAsked, sheets: Mapping[str, Sheet], heat_w: float) -> int:
+    """Return how many: as asked, or those that carry the whole load, as on the hottest day."""
+    if ask.cooling.chillers is not None:
+        return ask.cooling.chillers
+    return ceil(heat_w / sheets["chiller"]["rated_w"])
+
+
+def film_of(node: Sheet) -> Film:
+    """Return the resistance from plate to coolant of a node's GPUs, at its nominal flow."""
+    if node.text("cooling") != "liquid":
+        return Film(node["r_air_k_per_w"], 0.0)
+    film = node["r_film_k_per_w"] * node["film_flow_m3_per_s"] / node["flow_per_gpu_m3_per_s"]
+    return Film(node["r_conduction_k_per_w"], film)
+
+
+def wiring_of(ask: SiteAsked, rack: RackTable, unit: UnitTable, ups: UpsTable) -> Wiring:
+    """Return what feeds the cooling: a unit hangs on the UPS of its first rack."""
+    upses, pumps = len(ups.feed), ask.cooling.pumps
+    return Wiring(
+        unit_ups=(unit.first_rack[:-1] // ask.power.racks_per_ups).astype(np.int32),
+        pump_ups=(np.arange(pumps) * upses // pumps).astype(np.int32),
+        units_protected="cdu_pumps" in ask.power.protected_cooling,
+        pumps_protected="facility_pumps" in ask.power.protected_cooling,
+        plant_frac=np.full(ask.power.feeds, 1.0 / ask.power.feeds),
+        pump_frac=np.full(upses, 1.0 / upses),
+    )
+
+
+def cooling_problems(
+    ask: SiteAsked, sheets: Mapping[str, Sheet], rack_heat_w: float
+) -> list[tuple[str, str]]:
+    """Return what of the plant does not fit, as (key, reason)."""
+    unit, node = sheets["cooling_unit"], sheets["node"]
+    problems = []
+    medium = "air" if node.text("cooling") == "air" else "liquid"
+    if unit.text("cooling") != medium:
+        problems.append(
+            ("unit", f"{ask.cooling.unit}: the nodes need one that cools with {medium}")
+        )
+    most = max(1, int(unit["rated_w"] / rack_heat_w))
+    if ask.cooling.racks_per_unit > most:
+        heat = f"{ask.cooling.racks_per_unit * rack_heat_w / 1e3:.0f} kW"
+        reason = f"{ask.cooling.racks_per_unit} racks may give it {heat} of its rated "
+        reason += f"{unit['rated_w'] / 1e3:.0f} kW: allowed at most {most}"
+        problems.append(("racks_per_unit", reason))
+    return problems

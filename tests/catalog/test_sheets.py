@@ -1,0 +1,145 @@
+"""The form of data sheets: what is read from them, and what is refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dcsim import catalog
+from dcsim.catalog import sheets
+from dcsim.errors import ScenarioError
+from dcsim.units import unit_of
+
+FOLDER = Path(sheets.__file__).parent / "data"
+FILES = sorted(FOLDER.glob("*/*.yaml"))
+EVERY = [(path.parent.name, path.stem) for path in FILES]
+
+NUMBER = "{value: 700, unit: W, source: data sheet, year: 2022, basis: published}"
+BROKEN = {
+    "about": (f"tdp_w: {NUMBER}", "a mapping that begins with `about:` is needed"),
+    "bare": ("about: x\ntdp_w: 700", "text, a number with its source, or rows are needed"),
+    "source": (
+        "about: x\ntdp_w: {value: 700, unit: W, year: 2022, basis: published}",
+        "missing ['source'], unknown []",
+    ),
+    "typo": (f"about: x\ntdp_w: {NUMBER[:-1]}, hihg: 2}}", "missing [], unknown ['hihg']"),
+    "unit": (
+        f"about: x\ntdp_c: {NUMBER}",
+        "unit 'W' does not fit a name that promises 'degC'",
+    ),
+    "count": (f"about: x\nlayers: {NUMBER}", "unit 'W' does not fit a name that promises '1'"),
+    "year": (f"about: x\ntdp_w: {NUMBER.replace('2022', '22')}", "year must lie in 1950..2100"),
+    "basis": (
+        f"about: x\ntdp_w: {NUMBER.replace('published', 'guess')}",
+        "basis must be one of published, measured, fitted, judgement",
+    ),
+    "nan": (f"about: x\ntdp_w: {NUMBER.replace('700', '.nan')}", "nan is not a finite number"),
+    "word": (f"about: x\ntdp_w: {NUMBER.replace('700', 'hot')}", "'hot' is not a finite number"),
+    "range": (f"about: x\ntdp_w: {NUMBER[:-1]}, low: 800}}", "800.0 <= 700.0 <= 700.0"),
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_every_sheet_loads(kind: str, name: str) -> None:
+    sheet = catalog.sheet(kind, name)
+    assert sheet.about
+    assert sheet.sources() or kind == "rack"
+    for source in sheet.sources():
+        key = source["path"].rsplit("/", 1)[1]
+        assert source["unit"] == (unit_of(key) or "1")
+        assert {"path", "value", "unit", "source", "year", "basis"} == set(source)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_text_of_every_sheet(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"/work|shared/|facts|\bAI assistant", text)
+    for node in _mappings(yaml.compose(text, Loader=yaml.CSafeLoader)):
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"duplicate keys among {keys}"
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_what_is_recalled_is_a_judgement(kind: str, name: str) -> None:
+    sheet = catalog.sheet(kind, name)
+    for key in sheet:
+        number = sheet.number(key)
+        if "recalled" in number.source + number.note:
+            assert number.basis == "judgement", key
+
+
+def _mappings(node: yaml.Node) -> list[yaml.MappingNode]:
+    """All mappings of a document, the outer first."""
+    if isinstance(node, yaml.MappingNode):
+        return [node, *(found for _, value in node.value for found in _mappings(value))]
+    children = node.value if isinstance(node, yaml.SequenceNode) else []
+    return [found for child in children for found in _mappings(child)]
+
+
+def test_numbers_come_out_in_si() -> None:
+    node = catalog.sheet("node", "hgx-h100-liquid")
+    assert node["nic_byte_per_s"] == 50e9
+    assert node["flow_per_gpu_m3_per_s"] == pytest.approx(1.05e-3 / 60)
+    assert node.text("gpu") == "h100"
+    assert node.list("psu_load_frac")[:2] == [0.0, 0.1]
+    assert catalog.sheet("failures", "llama3-h100")["window_s"] == 54 * 86400
+
+
+def test_levels_are_low_typical_and_high() -> None:
+    recovery = catalog.sheet("recovery", "warm-spare")
+    assert [recovery.at("detect_s", level) for level in catalog.LEVELS] == [10, 30, 600]
+    gpu = catalog.sheet("gpu", "h100")
+    assert gpu.low("tdp_w") == gpu["tdp_w"] == gpu.high("tdp_w") == 700
+
+
+def test_a_sheet_cannot_be_changed() -> None:
+    sheet = catalog.sheet("climate", "dallas")
+    sheet.list("dry_bulb_c")[0][0] = 99.0
+    assert sheet.list("dry_bulb_c")[0][0] != 99.0
+    assert catalog.sheet("climate", "dallas") is sheet
+    with pytest.raises(TypeError):
+        sheet["pressure_pa"] = 0.0  # type: ignore[index]
+
+
+def test_rows_are_sheets_and_bring_their_sources() -> None:
+    sheet = catalog.sheet("failures", "llama3-h100")
+    hbm = next(row for row in sheet.rows("classes") if row.text("name") == "hbm")
+    assert hbm["events_count"] == 72
+    paths = [source["path"] for source in sheet.sources()]
+    assert "failures/llama3-h100/hbm/events_count" in paths
+    assert len(paths) == len(set(paths))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("gpu", "h10", "the catalogue has no gpu 'h10'; did you mean 'h100'?"),
+        ("gpu", "mi300x", "the catalogue has no gpu 'mi300x'; it has a100, h100, h200"),
+        ("gpus", "h100", "the catalogue has no kind 'gpus'; did you mean 'gpu'?"),
+    ],
+)
+def test_unknown_names_get_the_nearest(kind: str, name: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=f"^{re.escape(message)}$"):
+        catalog.sheet(kind, name)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda sheet: sheet["tdp"], "gpu/h100 has no number 'tdp'"),
+        (lambda sheet: sheet.text("tdp_w"), "gpu/h100 has no text 'tdp_w'"),
+        (lambda sheet: sheet.rows("parts"), "gpu/h100 has no table 'parts'"),
+        (lambda sheet: sheet.list("tdp_w"), "gpu/h100: tdp_w is one number, not a list"),
+    ],
+)
+def test_a_key_that_is_not_there(call, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(KeyError, match=re.escape(message)):
+        call(catalog.sheet("gpu", "h100"))
+
+
+@pytest.mark.parametrize("case", sorted(BROKEN))
+def test_broken_sheets_are_refused(case: str) -> None:
+    text, message = BROKEN[case]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        sheets.parse("gpu", "x", text)

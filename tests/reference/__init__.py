@@ -1,0 +1,1 @@
+"""Independent answers that tests compare dcsim with; nothing here imports dcsim."""

@@ -1,0 +1,149 @@
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from dcsim.accounting import summarise
+from dcsim.accounting.waterfall import WATERFALL
+from dcsim.report import print_summary, sentence
+from dcsim.report.terminal import COLOURS, clock
+from tests.accounting.handmade import HOUR_NS, Event, Job, Segment, Site, running, write_run
+from tests.accounting.test_summary import day_with_a_failure
+
+
+def screen(run, width=80, **options):
+    file = io.StringIO()
+    print_summary(run, summarise(run), Console(file=file, width=width, **options))
+    return file.getvalue()
+
+
+def full_day(folder, **changes):
+    """A run in which every bar of the waterfall has a length."""
+    states = ("starting", "detecting", "waiting_for_nodes", "checkpointing", "maintenance")
+    segments = [Segment(at, at + 1, state, 20_000) for at, state in enumerate(states)]
+    factors = {name: 0.5 for name in WATERFALL[7:] if name != "useful"}
+    segments.append(running(5, 20, 20_000, 100, **factors))
+    events = [Event(20, "job_rollback", value=20)]
+    for cause in (
+        "gpu-memory",
+        "network-switch-or-cable",
+        "host-maintenance",
+        "nic",
+        "a",
+        "b",
+        "c",
+    ):
+        events.append(Event(20, "fail", detail={"cause": cause}))
+        events.append(Event(20, "job_interrupted", value=1, cause=len(events) - 1))
+    parts = {
+        "end_h": 24,
+        "sites": [Site(20_000, gpu="h100"), Site(4_000, gpu="a100")],
+        "jobs": [Job(20_000)],
+        "segments": segments,
+        "events": events,
+    }
+    return write_run(folder / "run", **(parts | changes))
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_all_fits_one_screen(tmp_path, width):
+    run = full_day(tmp_path, status="interrupted")
+    lines = screen(run, width).splitlines()
+    assert len(lines) <= 25
+    assert max(map(len, lines[:-1])) <= min(width, 100)
+    assert lines[-1] == f"Run: {run.folder}"
+    for name in WATERFALL:
+        assert any(line.startswith(name.replace("_", " ").replace("gpu", "GPU")) for line in lines)
+
+
+def test_bars_are_as_long_as_their_share(tmp_path):
+    lines = screen(full_day(tmp_path)).splitlines()
+    shares = {share.name: share.value for share in summarise(full_day(tmp_path / "b")).waterfall}
+    for name in ("detection", "not_allocated"):
+        line = next(line for line in lines if line.startswith(name.replace("_", " ")))
+        length = line.count("█")
+        assert abs(length - 51 * shares[name] / max(shares.values())) <= 1
+
+
+def test_no_colour_and_no_trailing_space_in_a_pipe(tmp_path):
+    text = screen(full_day(tmp_path))
+    assert "\x1b" not in text
+    assert [line for line in text.splitlines()[3:] if line != line.rstrip()] == []
+    assert "\x1b" in screen(full_day(tmp_path / "b"), force_terminal=True)
+
+
+def test_a_terminal_without_utf_8_gets_plain_bars(tmp_path):
+    run = full_day(tmp_path)
+    code = "import sys; from dcsim.report.terminal import Path, show; show(Path(sys.argv[1]))"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run.folder)], capture_output=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"useful" in done.stdout
+    assert b"###" in done.stdout
+
+
+def test_the_sentence_says_what_came_out(tmp_path):
+    run = day_with_a_failure(tmp_path)
+    assert sentence(run, summarise(run)) == (
+        "Of the peak of 32 H100, 18% became useful training: 1.8 G tokens in 1 d. "
+        "64% of what was lost went to GPUs that no job held."
+    )
+
+
+def test_the_sentence_puts_common_parts_in_words(tmp_path):
+    segments = [running(0, 1, 16, 1, throttling=0.25, power_cap=0.2, slow_gpus=0.05)]
+    run = write_run(tmp_path / "run", end_h=1, jobs=[Job(16)], segments=segments)
+    assert sentence(run, summarise(run)).endswith(
+        "Half of what was lost went to thermal throttling."
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "begin"),
+    [
+        ("interrupted", "Interrupted after 18:00:00 of 1 d. Of the peak"),
+        ("failed", "Failed after 18:00:00 of 1 d. Of the peak"),
+        ("running", "Cut short after 18:00:00 of 1 d. Of the peak"),
+    ],
+)
+def test_the_sentence_says_that_a_run_did_not_end(tmp_path, status, begin):
+    run = day_with_a_failure(tmp_path, events=[])
+    run.record.update(status=status, end_ns=18 * HOUR_NS)
+    summary = summarise(day_with_a_failure(tmp_path / "whole", events=[]))
+    assert sentence(run, summary).startswith(begin)
+
+
+def test_a_run_without_a_job_says_so(tmp_path):
+    run = write_run(tmp_path / "run", end_h=30)
+    text = screen(run)
+    assert text.startswith("No job ran on 16 H100 in 1 d 06:00.")
+    assert "not given" in text
+    assert "What broke: nothing that interrupted a job" in text
+
+
+def test_all_useful_has_no_largest_loss(tmp_path):
+    segments = [running(0, 1, 16, 1)]
+    run = write_run(tmp_path / "run", end_h=1, jobs=[Job(16)], segments=segments)
+    assert sentence(run, summarise(run)).endswith("Nothing was lost.")
+
+
+def test_extrapolation_is_said(tmp_path):
+    assert "extrapolated: a job of more than 16,384 GPUs" in screen(full_day(tmp_path))
+    assert "extrapolated" not in screen(day_with_a_failure(tmp_path / "b"))
+
+
+def test_every_bar_has_a_colour():
+    assert set(COLOURS) == set(WATERFALL)
+
+
+@pytest.mark.parametrize(
+    ("t_ns", "text"),
+    [(0, "00:00:00"), (3_661 * 10**9, "01:01:01"), (1_048_440 * 10**9, "12 d 03:14")],
+)
+def test_times_read_as_people_write_them(t_ns, text):
+    assert clock(t_ns) == text

@@ -1,0 +1,159 @@
+"""Commands: what they pass on, what they print where, and how they exit."""
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import dcsim
+from dcsim import cli
+from dcsim.errors import InputError, InvariantError, ScenarioError
+
+SMALL = str(Path(__file__).parent / "scenario" / "small.yaml")
+SUMMARY = {"goodput_frac": {"value": 0.9, "unit": "1"}, "waterfall": []}
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(arguments)
+        return stop.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def simulated(monkeypatch):
+    """Stand in for the simulation: records how it is called, and does `.effect`."""
+    calls = SimpleNamespace(status="done", effect=lambda: None, shown=[])
+
+    def simulate(scenario, **options):
+        calls.scenario, calls.options = scenario, options
+        calls.effect()
+        return SimpleNamespace(folder=Path("runs/x"), summary=SUMMARY, status=calls.status)
+
+    module = SimpleNamespace(simulate=simulate, check=lambda scenario: ["OK", scenario.name])
+    monkeypatch.setitem(sys.modules, "dcsim.simulation", module)
+    monkeypatch.setattr("dcsim.report.terminal.show", calls.shown.append)
+    return calls
+
+
+def test_run_passes_on_what_was_asked_and_shows_the_run(run, simulated):
+    arguments = ["--set", "duration=1 d", "--set", "name=other", "--seed", "3", "--out", "here"]
+    assert run("run", SMALL, *arguments, "--inputs", "in.arrow", "--threads", "2") == (0, "", "")
+    asked = simulated.scenario
+    assert (asked.name, asked.duration_s, asked.seed) == ("other", 86400.0, 3)
+    assert simulated.options == {
+        "out": Path("here"), "inputs": Path("in.arrow"), "threads": 2, "progress": True,
+    }  # fmt: skip
+    assert simulated.shown == [Path("runs/x")]
+
+
+def test_json_is_all_that_is_printed(run, simulated):
+    status, out, err = run("run", SMALL, "--json")
+    assert (status, err, simulated.shown) == (0, "", [])
+    assert json.loads(out) == SUMMARY
+
+
+def test_quiet_prints_nothing(run, simulated):
+    assert run("run", SMALL, "--quiet") == (0, "", "")
+    assert simulated.shown == []
+    assert simulated.options["progress"] is False
+
+
+def test_check_prints_what_it_found(run, simulated):
+    assert run("check", SMALL, "--set", "name=other") == (0, "OK\nother\n", "")
+
+
+def test_a_failed_expectation_is_exit_1_after_the_summary(run, simulated):
+    status, out, err = run("run", SMALL, "--set", "expect.goodput_frac=> 0.95")
+    place = "--set expect.goodput_frac=> 0.95: expect.goodput_frac = > 0.95"
+    assert (status, out, err) == (1, "", f"error: {place}: came out as 0.9\n")
+    assert simulated.shown == [Path("runs/x")]
+
+
+def test_an_interrupted_run_is_exit_130_and_says_where_it_lies(run, simulated):
+    simulated.status = "interrupted"
+    message = "error: interrupted, what was simulated lies in runs/x\n"
+    assert run("run", SMALL) == (130, "", message)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "message"),
+    [
+        (ScenarioError("a.yaml:1: one", "a.yaml:2: two"), 2, "a.yaml:1: one\nerror: a.yaml:2: two"),
+        (InputError("x.epw: no rows"), 2, "x.epw: no rows"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device"),
+        (OSError(errno.EACCES, "Permission denied", "/runs"), 2, "/runs: Permission denied"),
+        (InvariantError(5, "gpu", 3, "too hot"), 3, "t = 5 ns, gpu[3]: too hot"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_errors_are_lines_and_an_exit_code(run, simulated, raised, status, message):
+    def effect():
+        raise raised
+
+    simulated.effect = effect
+    code, out, err = run("run", SMALL)
+    assert (code, out, err.strip()) == (status, "", f"error: {message}")
+
+
+def test_a_fault_of_ours_is_one_line_with_its_place(run, simulated):
+    simulated.effect = lambda: 1 / 0
+    status, out, err = run("run", SMALL)
+    assert (status, out) == (3, "")
+    assert err.startswith("error: a fault of dcsim at test_cli.py:")
+    assert err.endswith(": ZeroDivisionError: division by zero\n")
+
+
+def test_schema_prints_the_json_schema(run):
+    status, out, err = run("schema")
+    assert (status, err) == (0, "")
+    assert "sites" in json.loads(out)["properties"]
+
+
+def test_version(run):
+    assert run("--version") == (0, f"dcsim {dcsim.__version__}\n", "")
+
+
+def test_no_command_is_the_help(run):
+    status, out, err = run()
+    assert (status, err) == (0, "")
+    assert out == run("--help")[1]
+    assert out.startswith("Usage: dcsim ")
+
+
+@pytest.mark.parametrize("command", ["", *cli.commands.commands])
+def test_every_help_has_an_example(run, command):
+    status, out, _ = run(*filter(None, [command]), "--help")
+    assert status == 0
+    assert f"Example: dcsim {command}" in out
+
+
+def test_a_process_exits_with_the_code_and_without_a_traceback():
+    code = "from dcsim.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "missing.yaml"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: missing.yaml: no such file\n"
+
+
+def test_help_is_quick():
+    code = (
+        "import time; t = time.perf_counter()\n"
+        "try:\n    from dcsim.cli import main; main(['--help'])\n"
+        "finally:\n    print(time.perf_counter() - t)"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(3)
+    ]
+    assert min(float(run.stdout.split()[-1]) for run in runs) < 0.15

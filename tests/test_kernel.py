@@ -1,0 +1,178 @@
+"""The kernel decorator: settings, cache and threads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dcsim import kernel as kernel_module
+from dcsim.kernel import kernel, prange, serial_and_threaded, set_threads
+
+F32 = NDArray[np.float32]
+
+
+@kernel(inline=True)
+def squared(x: float) -> float:
+    return x * x
+
+
+@kernel
+def total(values: F32) -> float:
+    result = 0.0
+    for i in range(values.size):
+        result += squared(values[i])
+    return result
+
+
+@kernel(parallel=True)
+def scale(values: F32, factor: float, out: F32) -> None:
+    for i in prange(values.size):
+        out[i] = values[i] * factor + values[i] / np.float32(3)
+
+
+def _halve(values: F32, out: F32) -> None:
+    for i in prange(values.size):
+        out[i] = values[i] / np.float32(2)
+
+
+halve, halve_threaded = serial_and_threaded(_halve)
+
+
+@kernel(reduction=True)
+def fast_total(values: F32) -> float:
+    result = 0.0
+    for i in range(values.size):
+        result += values[i]
+    return result
+
+
+@kernel
+def ratio(a: float, b: float) -> float:
+    return a / b
+
+
+def python(code: str, **env: str) -> list[str]:
+    """Run *code* in a fresh interpreter and return the lines that it printed."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "DCSIM_"))}
+    root = str(Path(kernel_module.__file__).parents[1])
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env=kept | {"PYTHONPATH": root} | env,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return answer.stdout.split()
+
+
+def test_kernel_equals_its_python_function() -> None:
+    values = np.arange(10, dtype=np.float32)
+    assert total(values) == total.py_func(values) == 285.0
+
+
+def test_division_by_zero_is_an_infinity() -> None:
+    assert ratio(1.0, 0.0) == np.inf
+
+
+def test_products_are_fused_but_sums_keep_their_order() -> None:
+    assert total.targetoptions["fastmath"] == {"contract"}
+
+
+def test_parallel_results_do_not_depend_on_threads() -> None:
+    values = np.linspace(0, 1, 10_007, dtype=np.float32)
+    answers = []
+    for count in (1, 2):
+        out = np.empty_like(values)
+        set_threads(count)
+        scale(values, 0.1, out)
+        answers.append(out.tobytes())
+    assert answers[0] == answers[1]
+
+
+def test_serial_and_threaded_forms_are_two_kernels_with_one_result() -> None:
+    values = np.linspace(0, 1, 10_007, dtype=np.float32)
+    one, many = np.empty_like(values), np.empty_like(values)
+    halve(values, one)
+    halve_threaded(values, many)
+    assert one.tobytes() == many.tobytes() == (values / 2).tobytes()
+    options = [form.targetoptions["parallel"] for form in (halve, halve_threaded)]
+    assert options == [False, True]
+
+
+def test_reduction_does_not_depend_on_where_the_slice_lies_in_memory() -> None:
+    values = np.random.default_rng(0).random(1003).astype(np.float32)
+    answers = set()
+    for shift in range(16):
+        moved = np.empty(1100, np.float32)[shift : shift + values.size]
+        moved[:] = values
+        answers.add(fast_total(moved))
+    assert len(answers) == 1
+    assert answers.pop() == pytest.approx(float(values.sum(dtype=np.float64)), rel=1e-12)
+
+
+def test_set_threads_is_limited_to_the_cores() -> None:
+    assert set_threads(1) == 1
+    assert 1 <= set_threads(10_000) <= (os.cpu_count() or 1)
+    with pytest.raises(ValueError, match="0 threads"):
+        set_threads(0)
+
+
+def test_hash_follows_every_kernel_source(tmp_path: Path) -> None:
+    (tmp_path / "physics").mkdir()
+    files = [tmp_path / "kernel.py", tmp_path / "draws.py", tmp_path / "physics" / "gpu.py"]
+    for file in files:
+        file.write_text("one")
+    hashes = {kernel_module._source_hash(tmp_path)}
+    for file in files:
+        file.write_text("two")
+        hashes.add(kernel_module._source_hash(tmp_path))
+    (tmp_path / "other.py").write_text("not a kernel source")
+    hashes.add(kernel_module._source_hash(tmp_path))
+    assert len(hashes) == 4
+
+
+CACHE = "import dcsim.draws as d, numba; d.uniform(1, 'a', 'b'); print(numba.config.CACHE_DIR)"
+
+
+@pytest.mark.parametrize("first", ["", "import numba; "])
+def test_cache_folder_is_ours_whoever_imports_numba_first(first: str, tmp_path: Path) -> None:
+    (used,) = python(first + CACHE, DCSIM_CACHE_DIR=str(tmp_path))
+    assert Path(used).parent == tmp_path
+    assert list(Path(used).rglob("draws._fill*.nbc"))
+
+
+def test_second_process_compiles_nothing(tmp_path: Path) -> None:
+    code = CACHE + "; print(sum(d._fill.stats.cache_misses.values()))"
+    first = python(code, DCSIM_CACHE_DIR=str(tmp_path))
+    second = python(code, DCSIM_CACHE_DIR=str(tmp_path))
+    assert (first[1], second[1]) == ("1", "0")
+
+
+def test_unusable_cache_folder_falls_back_to_a_private_temporary_one(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    (used,) = python(CACHE, DCSIM_CACHE_DIR=str(blocked), TMPDIR=str(temporary))
+    assert Path(used).parent == temporary / f"dcsim-{os.getuid()}"
+    assert Path(used).stat().st_mode & 0o777 == 0o700
+
+
+def test_no_usable_folder_at_all_still_runs() -> None:
+    code = (
+        "import pathlib\n"
+        "def refuse(*a, **k): raise PermissionError\n"
+        "pathlib.Path.mkdir = refuse\n" + CACHE
+    )
+    assert python(code, HOME="/nonexistent") == []
+
+
+def test_folder_that_others_may_write_is_passed_over(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    assert kernel_module._writable([tmp_path]) is None
+    tmp_path.chmod(0o700)
+    assert kernel_module._writable([tmp_path]) == tmp_path
