@@ -39,8 +39,13 @@ class Model(Protocol):
     The time is given in whole nanoseconds, so that a stored due time is met exactly.
     """
 
-    reads: Sequence[str]
-    writes: Sequence[str]
+    @property
+    def reads(self) -> Sequence[str]:
+        """Rate columns of others that `evaluate` reads, as `table.column`."""
+
+    @property
+    def writes(self) -> Sequence[str]:
+        """Rate columns that others read."""
 
     def evaluate(self, world: Any, now_ns: int) -> Holds:
         """Write the model's own rates from states and modes."""

@@ -26,7 +26,7 @@ LAYERS = (
     {"world"},
     {"trace", "inputs", "workload"},
     {"physics", "engine"},
-    {"processes"},
+    {"processes", "sources"},
     {"simulation"},
     {"accounting"},
     {"report"},
@@ -43,6 +43,7 @@ FENCES = {
     "distributed": {"campaign"},
 }
 CLOCKS = {"now", "utcnow", "today"}
+LAZY = {"import_module", "__import__", "find_spec"}
 PURE = ("_x", "_exponent", "_sigma")
 FLOATS = {"float", "real", "f32", "f64", "float32", "float64"}
 SEEDED = {"Generator", "Philox"}
@@ -94,7 +95,7 @@ def imports(module: Module) -> Iterator[tuple[ast.AST, str]]:
         elif isinstance(node, ast.ImportFrom):
             source = _absolute(module, node)
             yield from ((node, f"{source}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and _called(node) in {"import_module", "__import__"}:
+        elif isinstance(node, ast.Call) and _called(node) in LAZY:
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 yield node, first.value

@@ -1,15 +1,28 @@
 """The only way in which a process changes physics."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from dcsim.engine.island import Island
 from dcsim.errors import InvariantError
 
-if TYPE_CHECKING:
-    from dcsim.engine.island import Island
-    from dcsim.engine.loop import Sim
+
+class Keeper(Protocol):
+    """What the gate asks of the loop; *depth* counts the gates that are open."""
+
+    depth: int
+
+    @property
+    def now_ns(self) -> int:
+        """The current instant."""
+
+    def touch(self, island: Island, why: str) -> None:
+        """Bring *island* to now and let it settle in this instant."""
+
+    def keep(self, failure: Exception) -> None:
+        """Hold *failure*, to be raised whoever swallows it."""
 
 
 class Edit:
@@ -19,7 +32,7 @@ class Edit:
     kept by the loop, so that no waiting process can swallow it.
     """
 
-    def __init__(self, sim: "Sim", why: str, island: "Island") -> None:
+    def __init__(self, sim: Keeper, why: str, island: Island) -> None:
         self._sim = sim
         self._island = island
         self._is_open = False

@@ -376,7 +376,12 @@ class GpuModel:
     @property
     def hot(self) -> bool:
         """Whether any package was at the throttling limit at the last evaluation."""
-        return bool(self._sums.package_c_max.max() > float(self.law.limit_c) - 0.5)
+        return self.hottest_c > float(self.law.limit_c) - 0.5
+
+    @property
+    def hottest_c(self) -> float:
+        """The hottest package at the last evaluation."""
+        return float(self._sums.package_c_max.max())
 
     def evaluate(self, _world: Any, _now_ns: int) -> Holds:
         """Write clocks and powers, and their sums by node, rack and cooling unit."""
@@ -399,7 +404,7 @@ class GpuModel:
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:
         """Turn off the GPUs whose package has reached the shutdown temperature."""
         shutdown = float(self.law.shutdown_c)
-        if self._sums.package_c_max.max() < shutdown:
+        if self.hottest_c < shutdown:
             return []
         gpu = self._site.gpu
         rows = np.flatnonzero((gpu.temp_c >= shutdown) & (gpu.on_frac > 0))

@@ -102,20 +102,30 @@ class PlantModel:
 
 
 def unit_law(site: Site) -> UnitLaw:
-    """Read the constants of the site's cooling units from their sheet."""
+    """Read the constants of the site's cooling units from their sheet.
+
+    Flows, and the electricity of pumps, are those of the share of its rating that a unit serves.
+    """
     sheet = site.sheets["cooling_unit"]
     coolant = sheet["coolant_kg_per_s"] * sheet["coolant_cp_j_per_kg_k"]
     facility = sheet["facility_kg_per_s"] * sheet["facility_cp_j_per_kg_k"]
     low, high = min(coolant, facility), max(coolant, facility)
     ua = ntu_of(sheet["effectiveness_frac"], low / high) * low
-    return UnitLaw(coolant, facility, ua, sheet["coolant_j_per_k"], sheet["pump_w"])
+    served = site.unit_share
+    return UnitLaw(
+        coolant_w_per_k=coolant * served,
+        facility_w_per_k=facility * served,
+        ua_w_per_k=ua * served,
+        coolant_j_per_k=sheet["coolant_j_per_k"],
+        pump_w=sheet["pump_w"] * served,
+    )
 
 
 def loop_law(site: Site) -> LoopLaw:
     """Read the constants of the site's facility loop and heat rejection from their sheets."""
     unit, dry, chiller = (site.sheets[kind] for kind in ("cooling_unit", "dry_cooler", "chiller"))
     cp = unit["facility_cp_j_per_kg_k"]
-    water_kg_per_s = unit["facility_kg_per_s"] * len(site.unit.supply_c)
+    water_kg_per_s = unit["facility_kg_per_s"] * len(site.unit.supply_c) * site.unit_share
     warm_k = dry["design_water_in_c"] - dry["design_dry_bulb_c"]
     coolers = len(site.cooler.capacity_frac)
     return LoopLaw(

@@ -46,7 +46,10 @@ JOB: dict[tuple[str, str], tuple[str, str]] = {
     **{(state, "crashed"): ("detecting", "interrupt") for state in _WORKING},
     **{(state, "node_lost"): (state, "note_loss") for state in _LOOKING},
     **{(state, "drain"): (state, "note_loss") for state in _LOOKING},
-    **{(state, "node_lost"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
+    **{
+        (state, "node_lost"): ("detecting", "begin_again")
+        for state in (*_RESTARTING, "maintenance")
+    },
     **{(state, "drain"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
     **{(state, "crashed"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
 }
@@ -89,17 +92,25 @@ class JobLife:
         self._timers: list[Timer] = []
         self._target: Activity | None = None
         self._loss = Loss("start", NO_CAUSE, None)
+        self._placed_ns = sim.now_ns
 
     @property
     def site_name(self) -> str:
         """Where it runs."""
         return self._site.name
 
+    def goodput_frac(self, now_ns: int) -> float | None:
+        """Return the time of its steps that count over the time since it was placed."""
+        since_ns = now_ns - self._placed_ns
+        return None if since_ns <= 0 else self.progress.useful_ns() / since_ns
+
     def life(self) -> Generator[simpy.Event, Fact, None]:
         """Run the automaton, fact by fact; facts without a row change nothing."""
         while self.state != "done":
             fact = yield self.inbox.get()
             if (self.state, fact.kind) not in JOB:
+                if fact.kind == "granted":
+                    self._scheduler.release(self, fact.payload)
                 continue
             self.state, action = JOB[self.state, fact.kind]
             getattr(self, action)(fact)
@@ -127,7 +138,7 @@ class JobLife:
             edit.put("job.running", plan.index, True)
             edit.put("job.stall_s", plan.index, plan.stall_per_step_s)
         if self._loss.why != "start":
-            self._log.add("job_resumed", site, job=plan.index, cause=self._loss.event)
+            self._log.add("job_resumed", site, job=plan.index, because=self._loss.event)
         if not plan.checkpoints.remote.fluid:
             self._timer("checkpoint_due", int(plan.checkpoints.remote.interval_s * 1e9))
         if plan.evaluation_every_s is not None:
@@ -169,7 +180,7 @@ class JobLife:
         """Stop making steps, fall back to the last durable step, and begin to look for the cause."""
         self._loss = Loss(*fact.payload)
         event = self._log.add(
-            "job_interrupted", self._site, job=self.plan.index, cause=self._loss.event, value=1.0
+            "job_interrupted", self._site, job=self.plan.index, because=self._loss.event, value=1.0
         )
         self._loss = self._loss._replace(event=event)
         self._stand_still()
@@ -181,9 +192,10 @@ class JobLife:
         """A failure during the restart: the recovery begins anew."""
         self._loss = Loss(*fact.payload)
         event = self._log.add(
-            "job_interrupted", self._site, job=self.plan.index, cause=self._loss.event, value=1.0
+            "job_interrupted", self._site, job=self.plan.index, because=self._loss.event, value=1.0
         )
         self._loss = self._loss._replace(event=event)
+        self._scheduler.withdraw(self)
         self._note(fact)
         self._wait_idle()
         self._phase("detect")
@@ -203,8 +215,10 @@ class JobLife:
     def replace(self, fact: Fact) -> None:
         """Put the granted nodes in the seats of the lost ones."""
         granted: list[int] = fact.payload
-        self._take_seats(granted)
-        if granted:
+        if not self._take_seats(granted):
+            self.state = "waiting_for_nodes"
+            self._scheduler.ask(self)
+        elif granted:
             self._phase("replace")
         else:
             self._after("phase_over", 0)
@@ -226,7 +240,7 @@ class JobLife:
     def leave_nodes(self, fact: Fact) -> None:
         """Save, and go on elsewhere: planned, so nothing is lost."""
         event = self._log.add(
-            "job_interrupted", self._site, job=self.plan.index, cause=fact.payload[1], value=0.0
+            "job_interrupted", self._site, job=self.plan.index, because=fact.payload[1], value=0.0
         )
         self._loss = Loss("maintenance", event, None)
         self._stand_still()
@@ -236,8 +250,10 @@ class JobLife:
 
     def swap(self, fact: Fact) -> None:
         """Move to the granted nodes; the time is that of a restart without a search."""
-        self._take_seats(fact.payload)
-        self._phase("replace", "init", "load", "warmup")
+        if self._take_seats(fact.payload):
+            self._phase("replace", "init", "load", "warmup")
+        else:
+            self._scheduler.ask(self)
 
     # Parts
 
@@ -249,7 +265,7 @@ class JobLife:
         lost_copies = self._lost_both_copies()
         lost = self.progress.roll_back(self._sim.now_ns, lost_copies)
         self._log.add(
-            "job_rollback", self._site, job=self.plan.index, cause=self._loss.event, value=lost
+            "job_rollback", self._site, job=self.plan.index, because=self._loss.event, value=lost
         )
 
     def _lost_both_copies(self) -> bool:
@@ -261,12 +277,15 @@ class JobLife:
         half = len(self.nodes) // 2
         return any((place + half) % len(self.nodes) in places for place in places)
 
-    def _take_seats(self, granted: list[int]) -> None:
-        lost = sorted(self.missing)
-        self.missing.clear()
-        places = np.flatnonzero(np.isin(self.nodes, lost))
-        self.nodes[places] = granted
+    def _take_seats(self, granted: list[int]) -> bool:
+        """Seat the granted nodes that are not lost again; return whether no seat is empty."""
+        good = [node for node in granted if node not in self.missing]
+        places = np.flatnonzero(np.isin(self.nodes, sorted(self.missing)))
+        filled = places[: len(good)]
+        self.nodes[filled] = good[: len(filled)]
+        self.missing = {int(node) for node in self.nodes[places[len(good) :]]}
         self._seat()
+        return not self.missing
 
     def _seat(self) -> None:
         """Tell physics which node serves which stage of which replica."""

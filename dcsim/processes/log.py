@@ -27,12 +27,12 @@ class EventLog:
         thing: str = "",
         row: int = -1,
         *,
-        cause: int = NO_CAUSE,
+        because: int = NO_CAUSE,
         job: int = -1,
         value: float = 0.0,
         **detail: Any,
     ) -> int:
-        """Write one event that *cause* (an earlier event) led to; return its number."""
+        """Write one event that *because* (an earlier event) led to; return its number."""
         event = self._count
         self._count += 1
         self._write(
@@ -40,7 +40,7 @@ class EventLog:
             {
                 "event_id": event,
                 "t_ns": self._now_ns(),
-                "cause_id": cause,
+                "cause_id": because,
                 "event_kind_id": EVENT_KIND_ID_OF[kind],
                 "site_id": -1 if site is None else site.index,
                 "thing_kind_id": THING_KIND_ID_OF[thing] if thing else -1,

@@ -72,7 +72,7 @@ class NodeLife:
         self._hold(why, more)
         if self._boot is not None:
             self._boot.cancel()
-        event = self._log.add("down", self._site, "node", self._row, cause=cause, reason=why)
+        event = self._log.add("down", self._site, "node", self._row, because=cause, reason=why)
         with self._sim.change(f"node {why}", self._island) as edit:
             edit.put("node.up", self._row, False)
             edit.put("node.busy_frac", self._row, 0.0)
@@ -86,7 +86,7 @@ class NodeLife:
         why, cause, more = _read(fact)
         self._hold(why, more)
         if why == "repair":
-            self._log.add("masked", self._site, "node", self._row, cause=cause)
+            self._log.add("masked", self._site, "node", self._row, because=cause)
         if why not in STAYS_ON:
             with self._sim.change(f"node {why}", self._island) as edit:
                 edit.put("gpu.on_frac", self._gpus, 0.0)
@@ -121,7 +121,7 @@ class NodeLife:
 
     def mask(self, fact: Fact) -> None:
         """What would have hit a running node meets one that is out."""
-        self._log.add("masked", self._site, "node", self._row, cause=_read(fact)[1])
+        self._log.add("masked", self._site, "node", self._row, because=_read(fact)[1])
 
     def ignore(self, _fact: Fact) -> None:
         """Nothing to do."""

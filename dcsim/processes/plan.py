@@ -66,9 +66,7 @@ def plan_jobs(scenario: Scenario, world: World) -> list[dict[str, JobPlan]]:
     return plans
 
 
-def _plan(
-    scenario: Scenario, index: int, job: Job, site: Site
-) -> tuple[JobPlan | None, list[str]]:
+def _plan(scenario: Scenario, index: int, job: Job, site: Site) -> tuple[JobPlan | None, list[str]]:
     """Return the plan of *job* at *site*, or what is wrong with it, located."""
     path = f"jobs.{index}.train"
     model = Model(*job.shape)

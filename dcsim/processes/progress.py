@@ -37,6 +37,12 @@ class Progress:
         """Return the steps that count, as of the island's last stop."""
         return float(self._row.steps[self._plan.index]) - self._lost
 
+    def useful_ns(self) -> float:
+        """Return the time of the steps that count, at the present mean step, as of the last stop."""
+        made = float(self._row.steps[self._plan.index])
+        ran_s = float(self._row.spent_s[self._plan.index].sum())
+        return ran_s * self.steps() / made * 1e9 if made > 0.0 else 0.0
+
     def place(self, gpus: int) -> None:
         """Note how many GPUs the job computes on."""
         self._gpus = gpus

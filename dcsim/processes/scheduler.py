@@ -57,7 +57,21 @@ class Scheduler:
 
     def ask(self, job: JobLife) -> None:
         """A job asks for replacements of its missing nodes; it waits until all can be given."""
-        self._asking.append(job)
+        if job not in self._asking:
+            self._asking.append(job)
+        self._serve()
+
+    def withdraw(self, job: JobLife) -> None:
+        """A job no longer waits."""
+        if job in self._asking:
+            self._asking.remove(job)
+
+    def release(self, job: JobLife, nodes: list[int]) -> None:
+        """A job does not need these nodes after all."""
+        owner = self._owner[job.site_name]
+        for node in nodes:
+            if owner[node] == job.plan.index:
+                owner[node] = -1
         self._serve()
 
     def give_back(self, job: JobLife) -> None:
@@ -71,6 +85,11 @@ class Scheduler:
     def allocated_count(self, site: Site) -> int:
         """Return how many nodes of *site* jobs hold."""
         return int((self._owner[site.name] >= 0).sum())
+
+    def goodput_frac(self, now_ns: int) -> float | None:
+        """Return useful over wall time since their start, mean over jobs; None before any."""
+        shares = [share for job in self.jobs if (share := job.goodput_frac(now_ns)) is not None]
+        return sum(shares) / len(shares) if shares else None
 
     def _job_on(self, site: Site, row: int) -> JobLife | None:
         index = self._owner[site.name][row]

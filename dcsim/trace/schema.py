@@ -104,8 +104,9 @@ class Table(NamedTuple):
     @property
     def row_byte(self) -> int:
         """Size of one row on disk at most, without the time columns, which compress to nothing."""
+        wide = {TEXT: 64, HISTOGRAM: HISTOGRAM_BINS * 4}
         return sum(
-            64 if column.type == TEXT else column.type.bit_width // 8
+            wide[column.type] if column.type in wide else column.type.bit_width // 8
             for column in self.columns
             if column.name not in ("t_ns", "epoch_ns")
         )

@@ -3,6 +3,7 @@
 from dcsim.world.build import World, build, state_columns
 from dcsim.world.names import Match, matches, name_of
 from dcsim.world.site import Placement, Site
+from dcsim.world.sources import sources_of
 
 __all__ = [
     "Match",
@@ -12,5 +13,6 @@ __all__ = [
     "build",
     "matches",
     "name_of",
+    "sources_of",
     "state_columns",
 ]

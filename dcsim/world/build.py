@@ -83,7 +83,7 @@ def site_problems(
 ) -> list[str]:
     """Return what of a site does not fit together, located."""
     rack_w = ask.racks.nodes_per_rack * node_design_w(ask, sheets)
-    unit_w = rack_w if sheets["node"].text("cooling") == "air" else _gpu_w(ask, sheets)
+    unit_w = _unit_heat_w(ask, sheets)
     racks = groups(ask.nodes.count, ask.racks.nodes_per_rack)
     located = [
         *(("power", *p) for p in power_problems(ask, sheets, rack_w, racks * rack_w * COOLING_X)),
@@ -99,8 +99,10 @@ def site_problems(
     ]
 
 
-def _gpu_w(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> float:
-    """Return the most that the GPUs of a rack give to their coolant [W]."""
+def _unit_heat_w(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> float:
+    """Return the most that a rack gives to its cooling unit [W]: all of it to air, GPUs to liquid."""
+    if sheets["node"].text("cooling") == "air":
+        return ask.racks.nodes_per_rack * node_design_w(ask, sheets)
     cap_w = ask.power_cap_w if ask.power_cap_w is not None else sheets["gpu"]["tdp_w"]
     return ask.racks.nodes_per_rack * sheets["node"]["gpus_count"] * cap_w
 
@@ -123,7 +125,8 @@ def _site(
     machines = build_machines(ask, sheets, spread, dtype)
     heat_w = ask.nodes.count * node_design_w(ask, sheets)
     power = build_power(ask, sheets, len(machines.rack.pdu))
-    cooling = build_cooling(ask, sheets, machines.rack, heat_w)
+    unit_w = ask.cooling.racks_per_unit * _unit_heat_w(ask, sheets)
+    cooling = build_cooling(ask, sheets, machines.rack, heat_w, unit_w)
     clos = _clos(ask, sheets)
     return Site(
         name=spread.site,
@@ -133,7 +136,7 @@ def _site(
         clos=clos,
         net=_net(clos),
         job=_jobs(jobs),
-        wiring=wiring_of(ask, machines.rack, cooling.unit, power.ups),
+        wiring=wiring_of(ask, cooling.unit, power.ups),
         **machines._asdict(),
         **power._asdict(),
         **cooling._asdict(),

@@ -29,14 +29,15 @@ class Cooling(NamedTuple):
     loop: LoopTable
     weather: WeatherTable
     film: Film
+    unit_share: float
     loop_kg: float
     loop_pump_w: float
 
 
 def build_cooling(
-    ask: SiteAsked, sheets: Mapping[str, Sheet], rack: RackTable, heat_w: float
+    ask: SiteAsked, sheets: Mapping[str, Sheet], rack: RackTable, heat_w: float, unit_w: float
 ) -> Cooling:
-    """Return the plant for a design load of *heat_w*, at rest at its set point."""
+    """Return the plant for a design load of *heat_w*, *unit_w* on a full unit, at rest."""
     cooling = ask.cooling
     units = groups(len(rack.pdu), cooling.racks_per_unit)
     first_rack = np.minimum(np.arange(units + 1) * cooling.racks_per_unit, len(rack.pdu))
@@ -62,6 +63,7 @@ def build_cooling(
         loop=loop,
         weather=WeatherTable(*np.zeros((len(WeatherTable._fields), 1))),
         film=film_of(sheets["node"]),
+        unit_share=min(1.0, unit_w / sheets["cooling_unit"]["rated_w"]),
         loop_kg=cooling.loop_m3_per_w * heat_w * WATER_KG_PER_M3,
         loop_pump_w=LOOP_PUMP_FRAC * heat_w,
     )
@@ -92,7 +94,7 @@ def film_of(node: Sheet) -> Film:
     return Film(node["r_conduction_k_per_w"], film)
 
 
-def wiring_of(ask: SiteAsked, rack: RackTable, unit: UnitTable, ups: UpsTable) -> Wiring:
+def wiring_of(ask: SiteAsked, unit: UnitTable, ups: UpsTable) -> Wiring:
     """Return what feeds the cooling: a unit hangs on the UPS of its first rack."""
     upses, pumps = len(ups.feed), ask.cooling.pumps
     return Wiring(
@@ -109,13 +111,8 @@ def cooling_problems(
     ask: SiteAsked, sheets: Mapping[str, Sheet], rack_heat_w: float
 ) -> list[tuple[str, str]]:
     """Return what of the plant does not fit, as (key, reason)."""
-    unit, node = sheets["cooling_unit"], sheets["node"]
+    unit = sheets["cooling_unit"]
     problems = []
-    medium = "air" if node.text("cooling") == "air" else "liquid"
-    if unit.text("cooling") != medium:
-        problems.append(
-            ("unit", f"{ask.cooling.unit}: the nodes need one that cools with {medium}")
-        )
     most = max(1, int(unit["rated_w"] / rack_heat_w))
     if ask.cooling.racks_per_unit > most:
         heat = f"{ask.cooling.racks_per_unit * rack_heat_w / 1e3:.0f} kW"

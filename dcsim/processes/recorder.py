@@ -1,0 +1,180 @@
+"""Writes samples of a site to the trace: the site, its racks, GPUs around faults."""
+
+from typing import Any
+
+import numpy as np
+
+from dcsim.physics.gpu import GpuModel, clock_under_cap
+from dcsim.physics.sampling import BINS_COUNT, sample_gpus, sample_racks
+from dcsim.processes.log import Write
+from dcsim.processes.outside import Outside
+from dcsim.processes.scheduler import Scheduler
+from dcsim.scenario import Record as RecordAsked
+from dcsim.world import Site
+from dcsim.world.names import Match
+
+AROUND_NS = 600_000_000_000
+"""GPUs under a scripted fault are written at every stop for this long after it."""
+SNAPSHOT_MAX = 2_048
+"""More GPUs than this are thinned evenly."""
+THROTTLED_FRAC = 1e-3
+
+
+class Recorder:
+    """Observes one site; *first_rack* and *first_gpu* are its offsets in the whole run."""
+
+    def __init__(
+        self,
+        site: Site,
+        asked: RecordAsked,
+        write_rows: Write,
+        gpu_model: GpuModel,
+        scheduler: Scheduler,
+        outside: Outside,
+        first_rack: int,
+        first_gpu: int,
+    ) -> None:
+        self._site = site
+        self._asked = asked
+        self._write = write_rows
+        self._gpu_model = gpu_model
+        self._scheduler = scheduler
+        self._outside = outside
+        self._rack_ids = np.arange(first_rack, first_rack + len(site.rack.pdu), dtype=np.int32)
+        self._first_gpu = first_gpu
+        self._gpu_of_rack = site.rack.first_node * site.gpus_per_node
+        self._histogram = np.zeros(BINS_COUNT, np.int32)
+        self._site_ns = self._rack_ns = 0
+        self._meter_j = self._meters()
+        self._rack_j = site.rack.energy_j.copy()
+        self._hottest_c = 0.0
+
+    def observe(self, now_ns: int, _on_grid: bool) -> None:
+        """Look at a stop: remember extremes, and write what is due."""
+        self._hottest_c = max(self._hottest_c, self._gpu_model.hottest_c)
+        if now_ns % int(self._asked.site_every_s * 1e9) == 0:
+            self.write_site(now_ns)
+        if now_ns % int(self._asked.rack_every_s * 1e9) == 0:
+            self.write_racks(now_ns)
+        if self._asked.gpus == "around-faults":
+            self._write_around(now_ns)
+        elif self._asked.gpus == "always" and now_ns % int(self._asked.gpu_every_s * 1e9) == 0:
+            self._write_gpus(now_ns, np.arange(len(self._site.gpu.temp_c)))
+
+    def write_site(self, now_ns: int) -> None:
+        """Write one row of the site table, unless it was just written."""
+        if now_ns == self._site_ns and now_ns > 0:
+            return
+        site = self._site
+        on, temp_c, clock, clock_min = sample_gpus(site.gpu, self._histogram)
+        meter_j = self._meters()
+        span_s = max(now_ns - self._site_ns, 1) * 1e-9
+        it_w, cooling_w, loss_w, site_w = (meter_j - self._meter_j) / span_s
+        p50_c, p99_c = _quantiles_c(self._histogram, on)
+        up = {"gpu_temp_c_mean": temp_c, "gpu_temp_c_p50": p50_c, "gpu_temp_c_p99": p99_c}
+        up |= {"gpu_temp_c_max": max(self._hottest_c, self._gpu_model.hottest_c)}
+        up |= {"clock_frac_mean": clock, "clock_frac_min": clock_min}
+        self._write(
+            "site",
+            {
+                "t_ns": np.array([now_ns]),
+                "site_id": site.index,
+                "it_power_w": it_w,
+                "cooling_power_w": cooling_w,
+                "loss_power_w": loss_w,
+                "site_power_w": site_w,
+                "facility_supply_c": site.loop.supply_c[0],
+                "dry_bulb_c": site.weather.dry_bulb_c[0],
+                "wet_bulb_c": site.weather.wet_bulb_c[0],
+                "gpus_up_count": int(site.node.up.sum()) * site.gpus_per_node,
+                "gpus_allocated_count": self._scheduler.allocated_count(site) * site.gpus_per_node,
+                "throttled_count": self._throttled_count(),
+                "water_l": 0.0,
+                "temp_histogram": self._histogram[None, :],
+                **{name: value if on else np.nan for name, value in up.items()},
+            },
+        )
+        self._site_ns, self._meter_j, self._hottest_c = now_ns, meter_j, 0.0
+
+    def write_racks(self, now_ns: int) -> None:
+        """Write one row for each rack."""
+        racks = len(self._rack_ids)
+        low_c, mean_c, high_c, clock = np.empty((4, racks))
+        sample_racks(self._site.gpu, self._gpu_of_rack, low_c, mean_c, high_c, clock)
+        energy_j = self._site.rack.energy_j.copy()
+        span_s = max(now_ns - self._rack_ns, 1) * 1e-9
+        self._write(
+            "rack",
+            {
+                "t_ns": now_ns,
+                "rack_id": self._rack_ids,
+                "temp_c_min": low_c,
+                "temp_c_mean": mean_c,
+                "temp_c_max": high_c,
+                "power_w": (energy_j - self._rack_j) / span_s,
+                "clock_frac_mean": clock,
+            },
+        )
+        self._rack_ns, self._rack_j = now_ns, energy_j
+
+    def _write_around(self, now_ns: int) -> None:
+        for match, since_ns in self._outside.watched:
+            if match.site is self._site and now_ns - since_ns <= AROUND_NS:
+                rows = gpus_under(match)
+                if len(rows):
+                    self._write_gpus(now_ns, rows[:: -(-len(rows) // SNAPSHOT_MAX)])
+
+    def _write_gpus(self, now_ns: int, rows: Any) -> None:
+        gpu = self._site.gpu
+        values = {
+            name: getattr(gpu, name)[rows]
+            for name in ("temp_c", "plate_c", "power_w", "clock_frac")
+        }
+        self._write("gpu", {"t_ns": now_ns, "gpu_id": self._first_gpu + rows, **values})
+
+    def _meters(self) -> Any:
+        meter = self._site.meter
+        return np.array([meter.it_j[0], meter.cooling_j[0], meter.loss_j[0], meter.site_j[0]])
+
+    def _throttled_count(self) -> int:
+        """Count the GPUs whose clock is below what the power cap alone would allow."""
+        if not self._gpu_model.hot:
+            return 0
+        gpu = self._site.gpu
+        capped = clock_under_cap(
+            gpu, self._gpu_model.law, np.empty_like(self._site.node.clock_frac)
+        )
+        return int(((gpu.clock_frac < capped - THROTTLED_FRAC) & (gpu.on_frac > 0)).sum())
+
+
+def gpus_under(match: Match) -> Any:
+    """Return the GPUs that depend on what a fault hit, by cooling, power or housing."""
+    site, rows = match.site, match.rows
+    if match.kind == "gpu":
+        return rows
+    node = np.arange(len(site.node.rack))
+    rack = site.node.rack
+    below = {
+        "node": node,
+        "rack": rack,
+        "cdu": site.rack.unit[rack],
+        "crah": site.rack.unit[rack],
+        "pdu": site.rack.pdu[rack],
+        "ups": site.pdu.ups[site.rack.pdu[rack]],
+        "feed": site.ups.feed[site.pdu.ups[site.rack.pdu[rack]]],
+    }
+    if match.kind not in below:
+        return np.empty(0, np.int64)
+    nodes = np.flatnonzero(np.isin(below[match.kind], rows))
+    width = site.gpus_per_node
+    return (nodes[:, None] * width + np.arange(width)).ravel()
+
+
+def _quantiles_c(histogram: Any, count: int) -> tuple[float, float]:
+    """Return the median and the 99th percentile of a histogram of 1 K bins [degC]."""
+    if count == 0:
+        return 0.0, 0.0
+    cumulated = np.concatenate(([0], np.cumsum(histogram)))
+    bins = np.arange(len(cumulated))
+    p50, p99 = np.interp([0.5 * count, 0.99 * count], cumulated, bins)
+    return float(p50), float(p99)
