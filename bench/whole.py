@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from bench.table import Row
 ROOT = Path(__file__).resolve().parents[1]
 DCSIM = str(Path(sys.executable).with_name("dcsim"))
 MAIN = "scenarios/h100-200k.yaml"
-SITE = "dallas"
+MAIN_NODES = 25_000
 NODES = (3_125, 12_500, 25_000, 100_000)
 GPUS_PER_NODE = 8
 MEGABYTE = 1e6
@@ -26,7 +27,7 @@ MEMORY_MOST_MB = 500.0
 TRACES_MOST_MB = 600.0
 FIRST_MOST_S = 0.8
 HELP_MOST_S = 0.15
-COUNTS = ("instants_count", "events_count", "stops_count", "evaluations_count")
+COUNTS = ("instants", "events", "stops", "evaluations")
 
 
 class Outcome(NamedTuple):
@@ -87,7 +88,7 @@ def main_rows() -> Iterator[Row]:
         outcome = run(MAIN, threads_count)
         what = f"h100-200k, {threads_count} thread(s)"
         yield Row(what, outcome.wall_s, "s", "limit", wall_most_s, 1.0)
-        steps = outcome.counts["evaluations_count"] * NODES[2] * GPUS_PER_NODE
+        steps = outcome.counts["evaluations"] * MAIN_NODES * GPUS_PER_NODE
         if threads_count in c_ns:
             c_s = c_ns[threads_count] * 1e-9 * steps
             yield Row(what, outcome.wall_s, "s", "C, same evaluations", c_s, MOST_OVER_C)
@@ -97,12 +98,24 @@ def main_rows() -> Iterator[Row]:
     assert len(digests) == 1, f"threads change the result or its counts: {digests}"
 
 
+def scaled(nodes_count: int) -> list[str]:
+    """What makes the main scenario one of *nodes_count* nodes, its job and feeds in proportion."""
+    share = nodes_count / MAIN_NODES
+    replicas_count = int(1500 * share)
+    return [
+        f"sites.dallas.nodes.count={nodes_count}",
+        f"sites.dallas.power.feeds={ceil(8 * share)}",
+        f"jobs.0.train.parallel.dp={replicas_count}",
+        f"jobs.0.train.batch={16 * replicas_count}",
+        f"jobs.0.train.spares={int(900 * share)}",
+    ]
+
+
 def growth_rows() -> Iterator[Row]:
     """A day of the main scenario from 25,000 to 800,000 GPUs: seconds per GPU against the first."""
     walls_s = []
     for nodes_count in NODES:
-        count = f"sites.{SITE}.nodes.count={nodes_count}"
-        walls_s.append(run(MAIN, 2, "duration=1 d", count).wall_s)
+        walls_s.append(run(MAIN, 2, "duration=1 d", *scaled(nodes_count)).wall_s)
         per_gpu_us = walls_s[-1] / nodes_count / GPUS_PER_NODE * 1e6
         first_us = walls_s[0] / NODES[0] / GPUS_PER_NODE * 1e6
         what = f"a day of {nodes_count * GPUS_PER_NODE:,} GPUs"

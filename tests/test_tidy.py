@@ -17,6 +17,7 @@ CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LONG_FUNCTION = "def long():\n" + "    x = 1\n" * 70
 LONG_DOCSTRING = 'def short():\n    """' + "text\n" * 90 + '    """\n    return 1\n'
 GATE = "    with lock, sim.change('pump', island) as edit:\n"
+MODEL = "class GpuModel: ..."
 VALID = '"""Valid: always.\n\nAccuracy: exact. Source: none.\n"""\n'
 
 # Per rule: snippets (module name, source) that break it, then snippets that do not.
@@ -151,11 +152,17 @@ PLANTED: dict[Rule, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
     ),
     tidy.physics_docstrings: (
         [
-            ("dcsim.physics.gpu", ""),
-            ("dcsim.physics.gpu", VALID.replace("Accuracy", "Error")),
-            ("dcsim.physics.gpu", VALID.replace("Source", "From")),
+            ("dcsim.physics.gpu", MODEL),
+            ("dcsim.physics.gpu", "@kernel\ndef f(): ..."),
+            ("dcsim.physics.gpu", "@kernel(inline=True)\ndef f(): ..."),
+            ("dcsim.physics.gpu", VALID.replace("Accuracy", "Error") + MODEL),
+            ("dcsim.physics.gpu", VALID.replace("Source", "From") + MODEL),
         ],
-        [("dcsim.physics.gpu", VALID), ("dcsim.world.gpu", "")],
+        [
+            ("dcsim.physics.gpu", VALID + MODEL),
+            ("dcsim.physics.site", "def models(): ..."),
+            ("dcsim.world.gpu", MODEL),
+        ],
     ),
     tidy.unit_suffixes: (
         [

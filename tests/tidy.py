@@ -371,11 +371,20 @@ def _is_overload(node: ast.Module | ast.ClassDef | Function) -> bool:
 
 def physics_docstrings(module: Module) -> Iterator[str]:
     """A mechanism states where it is valid, how accurate it is and where it comes from."""
-    if module.part == "physics" and not module.is_package:
+    if module.part == "physics" and any(map(_is_mechanism, module.tree.body)):
         text = ast.get_docstring(module.tree) or ""
         for word in ("Valid", "Accuracy", "Source"):
             if word not in text:
                 yield module.at(module.tree, f"its docstring does not say '{word}'")
+
+
+def _is_mechanism(node: ast.stmt) -> bool:
+    decorators = getattr(node, "decorator_list", [])
+    return isinstance(node, ast.ClassDef) or any(_root(d) == "kernel" for d in decorators)
+
+
+def _root(decorator: ast.expr) -> str:
+    return _called(decorator) if isinstance(decorator, ast.Call) else _name(decorator)
 
 
 def unit_suffixes(module: Module) -> Iterator[str]:

@@ -33,6 +33,7 @@ class UnitLaw(NamedTuple):
     facility_w_per_k: float
     ua_w_per_k: float
     coolant_j_per_k: float
+    plate_lag_s: float
     pump_w: float
 
 
@@ -75,20 +76,22 @@ def evaluate_units(
     """Write slope, heat passed on and pump power of each unit; return the longest hold [s].
 
     The hold is that in which the slope of T_s, taken as constant by those it cools, leads them
-    astray by 1 K.
+    astray by 1 K: by the slope of the heat now, and by the heat that is still on its way, the
+    difference to the power of the GPUs, which arrives with the lag of their plates.
     """
     curvature = 1e-12
     for u in range(units.supply_c.shape[0]):
         flow = units.flow[u]
         exchange = exchange_w_per_k(law, flow, loop_flow)
         coolant = law.coolant_w_per_k * max(flow, REST_FLOW)
-        supply, heat = units.supply_c[u], units.heat_w[u]
+        supply, heat = units.supply_c[u], units.heat_w[u] + units.around_w[u]
         units.rejected_w[u] = exchange * (supply + heat / coolant - loop_c)
         slope = (heat - units.rejected_w[u]) / law.coolant_j_per_k
         units.supply_k_per_s[u] = slope
         units.pump_w[u] = law.pump_w * flow
         bend = units.heat_w_per_s[u] * (1.0 - exchange / coolant) - exchange * (slope - loop_slope)
-        curvature = max(curvature, abs(bend) / law.coolant_j_per_k)
+        coming = (units.gpu_w[u] - units.heat_w[u]) / law.plate_lag_s
+        curvature = max(curvature, max(abs(bend), abs(coming)) / law.coolant_j_per_k)
     return np.sqrt(2.0 / curvature)
 
 

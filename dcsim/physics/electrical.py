@@ -4,7 +4,7 @@ Each rack hangs on one PDU, each PDU on one UPS, each UPS on one feed. A PDU and
 `P_rated (no_load + load x^2)`, a UPS `P_rated (fixed + linear x + square x^2)` at the load x. A UPS
 whose feed is dead draws on its battery until the stored time at which that is empty; then its racks
 are dark. After the feed returns, the battery charges at a stated share of the rating. Anything loaded
-above the share of its rating that remains opens at once and stays open until it is whole again.
+above the share of its rating that remains opens at once and stays open until more of it is back.
 
 Valid: loads up to the rating. Not modelled: a second path (A/B) to a rack, generators, transfer
 switches, breaker curves, reactive power, voltage.
@@ -193,6 +193,8 @@ class ElectricalModel:
         whole = np.concatenate((pdu.capacity_frac, ups.capacity_frac, feed.capacity_frac))
         if not self._overloaded and self._due_ns > now_ns and np.array_equal(whole, self._seen):
             return []
+        mended = whole > self._seen if len(self._seen) else np.zeros(len(whole), np.bool_)
+        mended_of = np.split(mended, (len(pdu.ups), len(pdu.ups) + len(ups.feed)))
         self._seen = whole
         facts: list[Fact] = []
         loads = (
@@ -200,9 +202,9 @@ class ElectricalModel:
             ("ups", ups, ups.output_w, self.law.ups_rated_w),
             ("feed", feed, feed.power_w, self.law.feed_rated_w),
         )
-        for name, table, load_w, rated_w in loads:
+        for (name, table, load_w, rated_w), mended in zip(loads, mended_of, strict=True):
             over = (load_w > rated_w * table.capacity_frac) & (table.capacity_frac > 0.0)
-            tripped = over | (table.tripped & (table.capacity_frac < 1.0))
+            tripped = over | (table.tripped & ~mended)
             facts += _flip(table.tripped, tripped, name, "tripped", "reset")
         live = (feed.capacity_frac > 0.0) & ~feed.tripped
         works = (ups.capacity_frac > 0.0) & ~ups.tripped

@@ -81,6 +81,7 @@ class Coolant(NamedTuple):
 class GroupSums(NamedTuple):
     """What each group of GPUs comes to; shape (groups_count,), float64."""
 
+    power_w: Any
     heat_w: Any
     heat_w_per_s: Any
     package_c_max: Any
@@ -238,6 +239,9 @@ def _evaluate_groups(
     gpu: GpuTable, law: GpuLaw, coolant: Coolant, sums: GroupSums, rack_w: Any, node_clock: Real
 ) -> None:
     """Evaluate all groups on the threads that are set: sums by rack and group, clock by node."""
+    # Numba loses what a threaded loop writes to an attribute: arrays are named outside.
+    heat_w, heat_w_per_s, power_w = sums.heat_w, sums.heat_w_per_s, sums.power_w
+    package_c_max, rise_k_per_s_max = sums.package_c_max, sums.rise_k_per_s_max
     for group in prange(coolant.first_rack.shape[0] - 1):
         racks = range(coolant.first_rack[group], coolant.first_rack[group + 1])
         lo = coolant.first_gpu[racks.start]
@@ -262,19 +266,23 @@ def _evaluate_groups(
             coolant.inlet_k_per_s[group],
             coolant.plate_w_per_k[group],
         )
-        sums.heat_w[group] = total(work[0, : hi - lo])
-        sums.heat_w_per_s[group] = total(work[1, : hi - lo])
-        sums.rise_k_per_s_max[group] = largest(work[2, : hi - lo])
-        sums.package_c_max[group] = largest(gpu.temp_c[lo:hi])
+        heat_w[group] = total(work[0, : hi - lo])
+        heat_w_per_s[group] = total(work[1, : hi - lo])
+        rise_k_per_s_max[group] = largest(work[2, : hi - lo])
+        package_c_max[group] = largest(gpu.temp_c[lo:hi])
         lowest_of_8(gpu.clock_frac[lo:hi], node_clock[lo // 8 : hi // 8])
+        in_group_w = 0.0
         for rack in racks:
             rack_w[rack] = total(gpu.power_w[coolant.first_gpu[rack] : coolant.first_gpu[rack + 1]])
+            in_group_w += rack_w[rack]
+        power_w[group] = in_group_w
 
 
 def _advance_groups(
     gpu: GpuTable, law: GpuLaw, coolant: Coolant, sums: GroupSums, rack_j: Any, dt_s: Any
 ) -> None:
     """Advance all groups on the threads that are set; write rack energies, group heat."""
+    heat_j = sums.heat_j
     for group in prange(coolant.first_rack.shape[0] - 1):
         racks = range(coolant.first_rack[group], coolant.first_rack[group + 1])
         lo = coolant.first_gpu[racks.start]
@@ -309,7 +317,7 @@ def _advance_groups(
             coolant.plate_w_per_k[group],
             dt_s,
         )
-        sums.heat_j[group] = total(work[4, : hi - lo])
+        heat_j[group] = total(work[4, : hi - lo])
         for rack in racks:
             first, last = coolant.first_gpu[rack] - lo, coolant.first_gpu[rack + 1] - lo
             rack_j[rack] = total(work[3, first:last])
@@ -363,6 +371,7 @@ class GpuModel:
             plate_w_per_k=np.zeros(units, site.gpu.temp_c.dtype),
         )
         self._sums = GroupSums(
+            power_w=site.unit.gpu_w,
             heat_w=site.unit.heat_w,
             heat_w_per_s=site.unit.heat_w_per_s,
             package_c_max=np.zeros(units),

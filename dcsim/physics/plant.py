@@ -49,7 +49,7 @@ class PlantModel:
         if self._liquid:
             self._hall_w = (site.rack.power_w.sum() - site.rack.gpu_w.sum()) * (1.0 + HALL_FAN_FRAC)
         else:
-            units.heat_w[:] += self._around_w()
+            units.around_w[:] = self._around_w()
         flow, supply = loop.flow[0], loop.supply_c[0]
         units_s = evaluate_units(units, self.unit_law, flow, supply, loop.supply_k_per_s[0])
         heat_w = units.rejected_w.sum() + self._extra_w()
@@ -68,7 +68,7 @@ class PlantModel:
         loop = site.loop
         heat_j = site.unit.step_j
         if not self._liquid:
-            heat_j = heat_j + self._around_w() * dt_s
+            heat_j = heat_j + site.unit.around_w * dt_s
         passed_j = advance_units(
             site.unit,
             self.unit_law,
@@ -117,6 +117,7 @@ def unit_law(site: Site) -> UnitLaw:
         facility_w_per_k=facility * served,
         ua_w_per_k=ua * served,
         coolant_j_per_k=sheet["coolant_j_per_k"],
+        plate_lag_s=site.sheets["gpu"]["plate_j_per_k"] * float(site.plate_k_per_w(np.ones(1))[0]),
         pump_w=sheet["pump_w"] * served,
     )
 

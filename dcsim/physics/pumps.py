@@ -1,7 +1,8 @@
 """Who has flow: pumps, dry coolers and chillers that work and have power.
 
-Flow is the share of a loop's pumps that run, all alike and in parallel. Pumps named in the scenario
-as protected run as long as their UPS has power; dry coolers and chillers, and pumps that are not
+Flow is the share of a loop's pumps that run, all alike and in parallel. Units named in the scenario
+as protected run as long as the UPS of their first rack has power, facility pumps as long as any UPS
+on their feed has, and all UPSs share their load; dry coolers and chillers, and pumps that are not
 protected, hang on the feeds.
 
 Valid: constant-speed pumps. The rise of flow in the pumps that remain when one stops, which their
@@ -57,13 +58,14 @@ class PumpModel:
         lit = works & (fed | ~site.ups.depleted)
         site.unit.live[:] = (lit if wiring.units_protected else lit & fed)[wiring.unit_ups]
         site.unit.flow[:] = site.unit.flow_frac * site.unit.live
-        running = (lit if wiring.pumps_protected else lit & fed)[wiring.pump_ups]
+        feeds = len(live)
+        lit_on_feed = np.bincount(site.ups.feed, lit, feeds) > 0
+        running = (lit_on_feed if wiring.pumps_protected else live)[wiring.pump_feed]
         site.loop.flow[0] = np.mean(site.pump.capacity_frac * running)
         site.loop.dry_frac[0] = _share(site.cooler.capacity_frac, live)
         site.loop.chiller_frac[0] = _share(site.chiller.capacity_frac, live)
         wiring.plant_frac[:] = live / max(live.sum(), 1)
-        powered = np.bincount(wiring.pump_ups, running, len(lit))
-        wiring.pump_frac[:] = powered / max(powered.sum(), 1) if wiring.pumps_protected else 0.0
+        wiring.pump_frac[:] = lit / max(lit.sum(), 1) if wiring.pumps_protected else 0.0
 
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:
         """Nothing flips here."""

@@ -44,6 +44,10 @@ def _jobs(scenario: Scenario) -> Iterator[Finding]:
         yield from _place(path, job, scenario.sites)
 
 
+EMBEDDINGS_COUNT = 2
+"""The two embeddings may take a slot of the pipeline each, as layers do."""
+
+
 def _before_end(scenario: Scenario) -> str:
     return f"allowed before the end of the simulation, {units.show(scenario.duration_s, 's')}"
 
@@ -52,7 +56,7 @@ def _shape(path: str, job: Job) -> Iterator[Finding]:
     shape, tp, pp = job.shape, job.parallel.tp, job.parallel.pp
     if shape.heads % tp:
         yield f"{path}.parallel.tp", f"does not divide the {shape.heads} heads of the model"
-    if pp * job.interleave > shape.layers:
+    if pp * job.interleave > shape.layers + EMBEDDINGS_COUNT:
         stages = f"{pp} stages" + (f" of {job.interleave} pieces" if job.interleave > 1 else "")
         yield f"{path}.parallel.pp", f"{stages} need more than the {shape.layers} layers there are"
     if job.interleave > 1 and pp == 1:

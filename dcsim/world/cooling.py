@@ -99,7 +99,7 @@ def wiring_of(ask: SiteAsked, unit: UnitTable, ups: UpsTable) -> Wiring:
     upses, pumps = len(ups.feed), ask.cooling.pumps
     return Wiring(
         unit_ups=(unit.first_rack[:-1] // ask.power.racks_per_ups).astype(np.int32),
-        pump_ups=(np.arange(pumps) * upses // pumps).astype(np.int32),
+        pump_feed=(np.arange(pumps) % ask.power.feeds).astype(np.int32),
         units_protected="cdu_pumps" in ask.power.protected_cooling,
         pumps_protected="facility_pumps" in ask.power.protected_cooling,
         plant_frac=np.full(ask.power.feeds, 1.0 / ask.power.feeds),

@@ -26,7 +26,7 @@ def dependency_graph(site: Site) -> "nx.DiGraph[str]":
     link("ups", site.pdu.ups, "pdu", "power")
     link("pdu", site.rack.pdu, "rack", "power")
     link("ups", site.wiring.unit_ups, unit, "power")
-    link("ups", site.wiring.pump_ups, "pump", "power")
+    link("feed", site.wiring.pump_feed, "pump", "power")
     link(unit, site.rack.unit, "rack", "cooling")
     link("rack", site.node.rack, "node", "housing")
     for node, leaves in enumerate(site.clos.leaf_of_nic.tolist()):

@@ -33,7 +33,7 @@ class Wiring(NamedTuple):
     """What feeds the cooling: rows of UPS and feed, and how a site's loads divide over them."""
 
     unit_ups: I32  # [units]
-    pump_ups: I32  # [facility pumps]
+    pump_feed: I32  # [facility pumps]
     units_protected: bool
     pumps_protected: bool
     plant_frac: F64  # [feeds], of dry coolers and chillers; a rate
