@@ -96,6 +96,7 @@ def numpy_step(case: Case) -> None:
     case.rack_w[:] = np.add.reduceat(gpu.power_w, starts)
     case.node_clock[:] = gpu.clock_frac.reshape(-1, 8).min(axis=1)
     units = case.coolant.first_gpu[case.coolant.first_rack[:-1]]
+    sums.power_w[:] = np.add.reduceat(case.rack_w, case.coolant.first_rack[:-1])
     sums.heat_w[:] = np.add.reduceat(heat, units)
     sums.heat_w_per_s[:] = np.add.reduceat(slope, units)
     sums.rise_k_per_s_max[:] = np.maximum.reduceat(rise, units)

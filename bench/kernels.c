@@ -24,7 +24,7 @@ typedef struct {
 } Coolant;
 
 typedef struct {
-    double *heat_w, *heat_w_per_s, *package_c_max, *rise_k_per_s_max, *heat_j;
+    double *power_w, *heat_w, *heat_w_per_s, *package_c_max, *rise_k_per_s_max, *heat_j;
 } Sums;
 
 static inline float lower(float a, float b) { return a < b ? a : b; }
@@ -179,8 +179,11 @@ void evaluate_groups(const Gpu *g, const Law *law, const Coolant *c, Sums *sums,
         sums->rise_k_per_s_max[k] = largest(rise, n);
         sums->package_c_max[k] = largest(g->temp + lo, n);
         lowest_of_8(g->clock + lo, node_clock + lo / 8, n / 8);
-        for (int64_t r = c->first_rack[k]; r < c->first_rack[k + 1]; r++)
+        sums->power_w[k] = 0;
+        for (int64_t r = c->first_rack[k]; r < c->first_rack[k + 1]; r++) {
             rack_w[r] = total(g->power + c->first_gpu[r], c->first_gpu[r + 1] - c->first_gpu[r]);
+            sums->power_w[k] += rack_w[r];
+        }
         free(work);
     }
 }

@@ -6,13 +6,19 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Scenario", "load", "simulate"]
+__all__ = ["Scenario", "default_models", "load", "simulate"]
 
 if TYPE_CHECKING:
+    from dcsim.api import simulate
+    from dcsim.physics.site import default_models
     from dcsim.scenario import Scenario, load
-    from dcsim.simulation import simulate
 
-_HOMES = {"Scenario": "dcsim.scenario", "load": "dcsim.scenario", "simulate": "dcsim.simulation"}
+_HOMES = {
+    "Scenario": "dcsim.scenario",
+    "default_models": "dcsim.physics.site",
+    "load": "dcsim.scenario",
+    "simulate": "dcsim.api",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -107,7 +107,7 @@ def run(
 
     scenario = load(file, overrides, seed)
 
-    from dcsim.simulation import simulate
+    from dcsim.api import simulate
 
     result = simulate(scenario, out=out, inputs=inputs, threads=threads, progress=not quiet)
     if as_json:
@@ -136,7 +136,7 @@ def check(file: Path, overrides: tuple[str, ...], seed: int | None) -> int:
 
     scenario = load(file, overrides, seed)
 
-    from dcsim.simulation import check as findings
+    from dcsim.processes.findings import findings
 
     for line in findings(scenario):
         click.echo(line)

@@ -82,7 +82,7 @@ class JobLife:
         self.state = "queued"
         self.plan = plan
         self.nodes: I32 = np.empty(0, np.int32)
-        self.missing: set[int] = set()
+        self.empty: set[int] = set()
         self.progress = progress
         self._sim = sim
         self._island = island
@@ -258,34 +258,32 @@ class JobLife:
     # Parts
 
     def _note(self, fact: Fact) -> None:
+        """Note which seat a lost node leaves empty; a crash leaves none."""
         if fact.kind != "crashed":
-            self.missing.add(fact.row)
+            seats = np.flatnonzero(self.nodes == fact.row).tolist()
+            self.empty.update(seat for seat in seats if seat not in self.empty)
 
     def _roll_back(self) -> None:
-        lost_copies = self._lost_both_copies()
-        lost = self.progress.roll_back(self._sim.now_ns, lost_copies)
+        lost = self.progress.roll_back(self._sim.now_ns, self._lost_both_copies())
         self._log.add(
             "job_rollback", self._site, job=self.plan.index, because=self._loss.event, value=lost
         )
 
     def _lost_both_copies(self) -> bool:
         """Whether a node and the peer that holds its copy, half the job away, are both gone."""
-        if len(self.missing) < 2:
-            return False
-        seat = {int(node): place for place, node in enumerate(self.nodes)}
-        places = {seat[node] for node in self.missing if node in seat}
-        half = len(self.nodes) // 2
-        return any((place + half) % len(self.nodes) in places for place in places)
+        size = len(self.nodes)
+        return size > 1 and any((seat + size // 2) % size in self.empty for seat in self.empty)
 
     def _take_seats(self, granted: list[int]) -> bool:
-        """Seat the granted nodes that are not lost again; return whether no seat is empty."""
-        good = [node for node in granted if node not in self.missing]
-        places = np.flatnonzero(np.isin(self.nodes, sorted(self.missing)))
-        filled = places[: len(good)]
-        self.nodes[filled] = good[: len(filled)]
-        self.missing = {int(node) for node in self.nodes[places[len(good) :]]}
+        """Seat the granted nodes that are still up; return whether no seat is empty."""
+        up = self._site.node.up & self._site.node.reachable
+        for node in granted:
+            if up[node] and self.empty:
+                seat = min(self.empty)
+                self.empty.remove(seat)
+                self.nodes[seat] = node
         self._seat()
-        return not self.missing
+        return not self.empty
 
     def _seat(self) -> None:
         """Tell physics which node serves which stage of which replica."""

@@ -18,8 +18,10 @@ from dcsim.workload.model import Model, params_count
 YEAR_S = 365 * 86400.0
 FLUID_STALL_S = 10.0
 """Shorter stalls are a share of the rate; longer ones are events with their drop in power."""
-AUTO_MAX_S = 3600.0
-"""`auto` never leaves more than an hour between saves, however rare failures are: a judgement."""
+AUTO_REMOTE_MAX_S = 3600.0
+AUTO_LOCAL_MAX_S = 300.0
+"""`auto` never leaves more than this between saves, however rare failures are: for the local tier as
+Fire-Flyer AI-HPC does (arXiv 2408.14158), for the remote one a judgement."""
 PHASES = ("detect", "diagnose", "replace", "init", "load", "warmup")
 
 
@@ -93,9 +95,9 @@ def checkpoints_of(job: Job, model: Model, nodes: int, job_mtbf_s: float) -> Che
     asked = job.checkpoint
     if not asked.local:
         every_s = asked.remote_every_s or asked.every_s
-        auto_s = min(AUTO_MAX_S, optimum_interval_s(stall_s, job_mtbf_s, remote_s))
+        auto_s = min(AUTO_REMOTE_MAX_S, optimum_interval_s(stall_s, job_mtbf_s, remote_s))
         return Checkpoints(None, Tier(every_s or auto_s, stall_s, remote_s))
-    remote_auto_s = min(AUTO_MAX_S, optimum_interval_s(stall_s, 100 * job_mtbf_s, remote_s))
+    remote_auto_s = min(AUTO_REMOTE_MAX_S, optimum_interval_s(stall_s, 100 * job_mtbf_s, remote_s))
     remote = Tier(asked.remote_every_s or remote_auto_s, stall_s, remote_s)
     return Checkpoints(_local(asked.every_s, sheet, node_byte, job_mtbf_s), remote)
 
@@ -104,5 +106,5 @@ def _local(every_s: float | None, sheet: Sheet, node_byte: float, job_mtbf_s: fl
     copy_s = drain_s(node_byte, sheet["local_copy_byte_per_s"])
     per_gpu = sheet["local_read_byte_per_s"]
     stall_s = local_stall_s(node_byte / 8, per_gpu, sheet["local_stall_s"])
-    auto_s = min(AUTO_MAX_S, optimum_interval_s(stall_s, job_mtbf_s, copy_s))
+    auto_s = min(AUTO_LOCAL_MAX_S, optimum_interval_s(stall_s, job_mtbf_s, copy_s))
     return Tier(every_s or auto_s, stall_s, copy_s)

@@ -107,9 +107,9 @@ class Scheduler:
     def _serve(self) -> None:
         for job in list(self._asking):
             free = self._free(self._sites[job.site_name])
-            if len(free) >= len(job.missing):
+            if len(free) >= len(job.empty):
                 self._asking.remove(job)
-                granted = [int(row) for row in free[: len(job.missing)]]
+                granted = [int(row) for row in free[: len(job.empty)]]
                 self._owner[job.site_name][granted] = job.plan.index
                 job.inbox.put(Fact("granted", "job", job.plan.index, granted))
 
