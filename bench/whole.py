@@ -11,6 +11,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from bench.step import MOST_OVER_C, c_step_ns
 from bench.table import Row
 
@@ -18,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DCSIM = str(Path(sys.executable).with_name("dcsim"))
 MAIN = "scenarios/h100-200k.yaml"
 MAIN_NODES = 25_000
-NODES = (3_125, 12_500, 25_000, 100_000)
+NODES = (3_125, 12_500, 25_000, 50_000, 100_000)
+SITE_NODES_MOST = 50_000  # three tiers of the fabric's switches reach little more
 GPUS_PER_NODE = 8
 MEGABYTE = 1e6
 
@@ -27,6 +30,7 @@ MEMORY_MOST_MB = 500.0
 TRACES_MOST_MB = 600.0
 FIRST_MOST_S = 0.8
 HELP_MOST_S = 0.15
+GROWTH_MOST = 1.25
 COUNTS = ("instants", "events", "stops", "evaluations")
 
 
@@ -98,25 +102,43 @@ def main_rows() -> Iterator[Row]:
     assert len(digests) == 1, f"threads change the result or its counts: {digests}"
 
 
-def scaled(nodes_count: int) -> list[str]:
-    """What makes the main scenario one of *nodes_count* nodes, its job and feeds in proportion."""
-    share = nodes_count / MAIN_NODES
-    replicas_count = int(1500 * share)
-    return [
-        f"sites.dallas.nodes.count={nodes_count}",
-        f"sites.dallas.power.feeds={ceil(8 * share)}",
-        f"jobs.0.train.parallel.dp={replicas_count}",
-        f"jobs.0.train.batch={16 * replicas_count}",
-        f"jobs.0.train.spares={int(900 * share)}",
-    ]
-
-
 def growth_rows() -> Iterator[Row]:
-    """A day of the main scenario from 25,000 to 800,000 GPUs: seconds per GPU against the first."""
-    walls_s = []
-    for nodes_count in NODES:
-        walls_s.append(run(MAIN, 2, "duration=1 d", *scaled(nodes_count)).wall_s)
-        per_gpu_us = walls_s[-1] / nodes_count / GPUS_PER_NODE * 1e6
-        first_us = walls_s[0] / NODES[0] / GPUS_PER_NODE * 1e6
+    """A day of the main scenario with 25,000 to 800,000 GPUs: wall time of each added GPU."""
+    with tempfile.TemporaryDirectory() as folder:
+        walls_s = {}
+        for nodes_count in NODES:
+            file = Path(folder) / f"{nodes_count}.yaml"
+            file.write_text(json.dumps(scaled(nodes_count)), encoding="utf-8")
+            walls_s[nodes_count] = min(run(str(file), 2).wall_s for _ in range(2))
+    least_count, base_count = NODES[0], MAIN_NODES
+
+    def added_us(nodes_count: int) -> float:
+        added_count = (nodes_count - least_count) * GPUS_PER_NODE
+        return (walls_s[nodes_count] - walls_s[least_count]) / added_count * 1e6
+
+    for nodes_count in NODES[1:]:
         what = f"a day of {nodes_count * GPUS_PER_NODE:,} GPUs"
-        yield Row(what, per_gpu_us, "us/GPU", f"{NODES[0] * GPUS_PER_NODE:,} GPUs", first_us, 1.1)
+        beside = f"{base_count * GPUS_PER_NODE:,} GPUs"
+        figure, base = added_us(nodes_count), added_us(base_count)
+        yield Row(what, figure, "us/GPU", beside, base, GROWTH_MOST)
+
+
+def scaled(nodes_count: int) -> dict[str, Any]:
+    """A day of the main scenario with that many nodes, on as many sites as fabrics need."""
+    scenario = yaml.safe_load((ROOT / MAIN).read_text(encoding="utf-8"))
+    ((name, site),) = scenario["sites"].items()
+    (job,) = scenario["jobs"]
+    sites_count = -(-nodes_count // SITE_NODES_MOST)
+    share = nodes_count / sites_count / site["nodes"]["count"]
+    site["nodes"]["count"] = nodes_count // sites_count
+    site["power"]["feeds"] = ceil(site["power"]["feeds"] * share)
+    train = job["train"]
+    replicas_count = int(train["parallel"]["dp"] * share)
+    train["batch"] = train["batch"] // train["parallel"]["dp"] * replicas_count
+    train["parallel"]["dp"] = replicas_count
+    train["spares"] = int(train["spares"] * share)
+    names = [f"{name}-{number}" for number in range(sites_count)]
+    scenario["duration"] = "1 d"
+    scenario["sites"] = dict.fromkeys(names, site)
+    scenario["jobs"] = [{"train": {**train, "name": name, "site": name}} for name in names]
+    return dict(scenario)

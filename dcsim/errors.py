@@ -4,7 +4,7 @@ All take positional arguments only: SimPy rebuilds exceptions from `.args`.
 """
 
 
-class _Messages(Exception):
+class _MessagesError(Exception):
     """One or more messages, all of them found before anything ran."""
 
     @property
@@ -16,11 +16,11 @@ class _Messages(Exception):
         return "\n".join(self.messages)
 
 
-class ScenarioError(_Messages):
+class ScenarioError(_MessagesError):
     """The scenario asks for something that is wrong or not modelled; exit code 2."""
 
 
-class InputError(_Messages):
+class InputError(_MessagesError):
     """A file that was named (trace, weather, run folder) cannot be used; exit code 2."""
 
 

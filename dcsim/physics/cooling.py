@@ -43,7 +43,7 @@ def effectiveness(ntu: float, ratio: float) -> float:
     if ratio > 0.999:
         return ntu / (1.0 + ntu)
     decay = np.exp(-ntu * (1.0 - ratio))
-    return (1.0 - decay) / (1.0 - ratio * decay)
+    return float((1.0 - decay) / (1.0 - ratio * decay))
 
 
 def ntu_of(effectiveness_frac: float, ratio: float) -> float:
@@ -92,7 +92,7 @@ def evaluate_units(
         bend = units.heat_w_per_s[u] * (1.0 - exchange / coolant) - exchange * (slope - loop_slope)
         coming = (units.gpu_w[u] - units.heat_w[u]) / law.plate_lag_s
         curvature = max(curvature, max(abs(bend), abs(coming)) / law.coolant_j_per_k)
-    return np.sqrt(2.0 / curvature)
+    return float(np.sqrt(2.0 / curvature))
 
 
 @kernel

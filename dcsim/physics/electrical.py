@@ -3,8 +3,9 @@
 Each rack hangs on one PDU, each PDU on one UPS, each UPS on one feed. A PDU and a feed lose
 `P_rated (no_load + load x^2)`, a UPS `P_rated (fixed + linear x + square x^2)` at the load x. A UPS
 whose feed is dead draws on its battery until the stored time at which that is empty; then its racks
-are dark. After the feed returns, the battery charges at a stated share of the rating. Anything loaded
-above the share of its rating that remains opens at once and stays open until more of it is back.
+are dark. After the feed returns, the battery charges at a stated share of the rating. Anything
+loaded above the share of its rating that remains opens at once and stays open until more of it is
+back.
 
 Valid: loads up to the rating. Not modelled: a second path (A/B) to a rack, generators, transfer
 switches, breaker curves, reactive power, voltage.
@@ -197,7 +198,7 @@ class ElectricalModel:
         mended_of = np.split(mended, (len(pdu.ups), len(pdu.ups) + len(ups.feed)))
         self._seen = whole
         facts: list[Fact] = []
-        loads = (
+        loads: tuple[tuple[str, Any, F64, float], ...] = (
             ("pdu", pdu, pdu.power_w, self.law.pdu_rated_w),
             ("ups", ups, ups.output_w, self.law.ups_rated_w),
             ("feed", feed, feed.power_w, self.law.feed_rated_w),

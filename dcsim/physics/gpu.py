@@ -7,12 +7,13 @@ Two thermal states, package j and plate c (a cold plate, or a heat sink in air):
     P = P_static + P_leak exp((T_j - 60)/45) + P_dyn load f^2.5,     f = clock / highest clock
 
 The load is the share of time in dense work; P is the mean over a step. The clock is the highest at
-which two limits hold: the cap, in the dense phase (P at load 1 <= cap), and the thermal limit, which
-is a continuous controller of the mean, P <= (T_lim - T_c)/R_jc + C_j (T_lim - T_j)/tau: alone it takes T_j to T_lim
-with the time constant tau. Below the lowest clock neither can act, and the package heats on until
-the hardware shuts down. Within a step each GPU keeps the regime that it starts in (free, capped,
-throttled), in which P is linear in T_j and T_c, so that states and both energies follow from the
-exact exponential of a 2x2 matrix with T_in a ramp; energy in and heat out are separate integrals.
+which two limits hold: the cap, in the dense phase (P at load 1 <= cap), and the thermal limit,
+which is a continuous controller of the mean, P <= (T_lim - T_c)/R_jc + C_j (T_lim - T_j)/tau: alone
+it takes T_j to T_lim with the time constant tau. Below the lowest clock neither can act, and the
+package heats on until the hardware shuts down. Within a step each GPU keeps the regime that it
+starts in (free, capped, throttled), in which P is linear in T_j and T_c, so that states and both
+energies follow from the exact exponential of a 2x2 matrix with T_in a ramp; energy in and heat out
+are separate integrals.
 
 Valid: package 0 to 110 degC, load 0 to 1. One regime a step: a GPU that reaches a limit inside one
 overshoots by at most its rise over that step, which `soonest_s` keeps to a hold.

@@ -5,10 +5,10 @@
 
 The efficiency of the supplies is read off their load curve at the mean load of the rack's nodes.
 
-Valid: nodes with eight GPUs between idle and their nameplate. Fans follow the work and not the inlet
-temperature, which is a simplification.
-Accuracy: within 3% of the mean power of the measured nodes: H100 in immersion (GPT-3, LoRA, idle) and
-in air (LoRA). The split between parts is an assumption.
+Valid: nodes with eight GPUs between idle and their nameplate. Fans follow the work and not the
+inlet temperature, which is a simplification.
+Accuracy: within 3% of the mean power of the measured nodes: H100 in immersion (GPT-3, LoRA, idle)
+and in air (LoRA). The split between parts is an assumption.
 Source: fit to MLPerf Training v4.0 and v4.1 power logs, see the sheet of the node in the catalogue.
 """
 

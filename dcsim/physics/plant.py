@@ -1,14 +1,15 @@
 """The cooling plant as one model: pumps, cooling units, the facility loop, heat rejection.
 
-Units and loop exchange heat within a step: the units advance first, with the loop as a ramp, and the
-loop then takes exactly the heat that they passed on. Heat that does not go into coolant (host,
+Units and loop exchange heat within a step: the units advance first, with the loop as a ramp, and
+the loop then takes exactly the heat that they passed on. Heat that does not go into coolant (host,
 switches, supplies of liquid-cooled nodes) is taken from the hall's air by coils on the same loop,
 whose fans draw a share of it. Electricity of pumps and of those fans ends in the loop too.
 
 Valid: as its parts, `cooling` and `rejection`. The hall's air has no temperature of its own where
 nodes are liquid-cooled, which is a simplification.
 Accuracy: energy in equals energy out and stored to 1e-6; supply temperatures to the hold tolerance.
-Source: as its parts; the fans' 4% of the heat is the default of the LBNL Modelica Buildings library.
+Source: as its parts; the fans' 4% of the heat is the default of the LBNL Modelica Buildings
+library.
 """
 
 from math import sqrt
@@ -26,7 +27,9 @@ HALL_FAN_FRAC = 0.04
 
 
 class PlantModel:
-    """From the coolant of the nodes to the air outside. Own states: `unit.supply_c`, `loop.supply_c`.
+    """From the coolant of the nodes to the air outside.
+
+    Own states: `unit.supply_c`, `loop.supply_c`.
 
     *tolerance_k* is how far a published slope may lead the supply temperature astray.
     """

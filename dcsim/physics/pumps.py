@@ -14,6 +14,7 @@ Source: wiring as the scenario gives it.
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcsim.contract import NEVER_NS, Fact, Holds
 from dcsim.world.site import Site
@@ -27,12 +28,12 @@ class PumpModel:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._seen = np.empty(0)
+        self._seen: NDArray[Any] = np.empty(0)
 
     def evaluate(self, _world: Any, _now_ns: int) -> Holds:
         """Write the flow of each unit and of the loop, and the share of the plant that runs."""
         site = self._site
-        modes = np.concatenate(
+        modes: NDArray[Any] = np.concatenate(
             (
                 site.unit.flow_frac,
                 site.pump.capacity_frac,

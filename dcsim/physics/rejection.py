@@ -14,7 +14,8 @@ lowest speed. A chiller draws kW per kW as a straight line in its lift. In a ste
 regime that it starts in (controlled, saturated, idle), each a single exponential.
 
 Valid: air -30 to 50 degC, supply 5 to 60 degC, chilled leaving at 12 degC or above (the
-line for the lift saturates at a COP near 10). Not modelled: the lock-out of chillers, ice, adiabatic pads.
+line for the lift saturates at a COP near 10). Not modelled: the lock-out of chillers, ice,
+adiabatic pads.
 Accuracy: cooling power within about 20% of an hourly calculation for four climates; the design
 point of the dry cooler exactly.
 Source: LBNL Modelica Buildings records for the dry cooler; 26 chiller records at 12.7 degC for the
@@ -60,7 +61,7 @@ def dry_most_w_per_k(law: LoopLaw, flow: float, dry_frac: float) -> float:
     """Return K_dry [W/K] at this share of the water flow and of the dry coolers [-]."""
     working = max(dry_frac * law.coolers_count, 1e-9)
     water = law.water_per_cooler_x * flow * law.coolers_count / working
-    return law.dry_w_per_k * working * min(water, 1.5) ** law.water_exponent
+    return float(law.dry_w_per_k * working * min(water, 1.5) ** law.water_exponent)
 
 
 @kernel
@@ -85,7 +86,7 @@ def evaluate_loop(loop: LoopTable, law: LoopLaw, heat_w: float, air_c: float) ->
     fans = law.fan_w * law.coolers_count * dry_frac * air_flow**3
     loop.plant_w[0] = fans + chilled * (per_w + law.chiller_fan)
     loop.pump_w[0] = law.pump_w * flow
-    return np.sqrt(2.0 * CONTROL_S / max(abs(slope), 1e-12))
+    return float(np.sqrt(2.0 * CONTROL_S / max(abs(slope), 1e-12)))
 
 
 @kernel

@@ -39,7 +39,7 @@ def mean_clock(gpu_clock: Real, nodes: I32, gpus_per_node: int) -> float:
         first = nodes[k] * gpus_per_node
         for gpu in range(first, first + gpus_per_node):
             acc += np.float64(gpu_clock[gpu])
-    return acc / (nodes.shape[0] * gpus_per_node)
+    return float(acc / (nodes.shape[0] * gpus_per_node))
 
 
 class TrainingModel:

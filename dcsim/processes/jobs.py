@@ -1,9 +1,9 @@
 """A training job: waits, runs, fails, recovers, runs on from its last durable step.
 
-The table is the whole automaton. Discrete are placement, long checkpoint stalls, failure, each phase
-of the recovery, evaluation and planned work; progress in between is a rate that physics publishes.
-Further losses are noted while the job still looks for what failed; once it restarts, they begin the
-recovery anew.
+The table is the whole automaton. Discrete are placement, long checkpoint stalls, failure, each
+phase of the recovery, evaluation and planned work; progress in between is a rate that physics
+publishes. Further losses are noted while the job still looks for what failed; once it restarts,
+they begin the recovery anew.
 """
 
 from collections.abc import Generator
@@ -53,8 +53,8 @@ JOB: dict[tuple[str, str], tuple[str, str]] = {
     **{(state, "drain"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
     **{(state, "crashed"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
 }
-"""(state, fact) -> (state, action). What is not here (a timer of a state that is over, a crash of what
-stands still) changes nothing: see `JobLife.life`."""
+"""(state, fact) -> (state, action). What is not here (a timer of a state that is over, a crash of
+what stands still) changes nothing: see `JobLife.life`."""
 
 
 class Loss(NamedTuple):
@@ -124,7 +124,7 @@ class JobLife:
         self.nodes = fact.payload
         self._seat()
         gpus = len(self.nodes) * self._site.gpus_per_node
-        event = self._log.add("job_started", self._site, job=self.plan.index, value=gpus)
+        event = self._log.add("job_started", self._site, job=self.plan.job, value=gpus)
         self._loss = Loss("start", event, None)
         self.progress.place(gpus)
         self._wait_idle()
@@ -135,10 +135,10 @@ class JobLife:
         plan, site = self.plan, self._site
         with self._sim.change(f"{plan.name} runs", self._island) as edit:
             self._load(edit, plan.load_frac, 1.0)
-            edit.put("job.running", plan.index, True)
-            edit.put("job.stall_s", plan.index, plan.stall_per_step_s)
+            edit.put("job.running", plan.job, True)
+            edit.put("job.stall_s", plan.job, plan.stall_per_step_s)
         if self._loss.why != "start":
-            self._log.add("job_resumed", site, job=plan.index, because=self._loss.event)
+            self._log.add("job_resumed", site, job=plan.job, because=self._loss.event)
         if not plan.checkpoints.remote.fluid:
             self._timer("checkpoint_due", int(plan.checkpoints.remote.interval_s * 1e9))
         if plan.evaluation_every_s is not None:
@@ -146,7 +146,7 @@ class JobLife:
         if plan.target_steps is not None:
             left_ns = (plan.target_steps - self.progress.steps()) * plan.step_ns
             rate_of = self.progress.rate_against(plan.step_ns)
-            done = Fact("finished", "job", plan.index)
+            done = Fact("finished", "job", plan.job)
             self._target = self._sim.start(left_ns, self.inbox, done, rate_of, [self._island])
 
     def pause_to_save(self, _fact: Fact) -> None:
@@ -157,9 +157,7 @@ class JobLife:
     def saved(self, fact: Fact) -> None:
         """Note the save; it is durable once drained. Run on."""
         self.progress.save(self._sim.now_ns)
-        self._log.add(
-            "job_checkpoint", self._site, job=self.plan.index, value=self.progress.steps()
-        )
+        self._log.add("job_checkpoint", self._site, job=self.plan.job, value=self.progress.steps())
         self.run(fact)
 
     def pause_to_evaluate(self, _fact: Fact) -> None:
@@ -170,17 +168,17 @@ class JobLife:
     def finish(self, _fact: Fact) -> None:
         """Give everything back."""
         self._stand_still(0.0)
-        self._log.add("job_done", self._site, job=self.plan.index, value=self.progress.steps())
-        self._site.placement.pop(self.plan.index, None)
+        self._log.add("job_done", self._site, job=self.plan.job, value=self.progress.steps())
+        self._site.placement.pop(self.plan.job, None)
         self._scheduler.give_back(self)
 
     # Failure and recovery
 
     def interrupt(self, fact: Fact) -> None:
-        """Stop making steps, fall back to the last durable step, and begin to look for the cause."""
+        """Stop making steps, fall back to the last durable step, look for the cause."""
         self._loss = Loss(*fact.payload)
         event = self._log.add(
-            "job_interrupted", self._site, job=self.plan.index, because=self._loss.event, value=1.0
+            "job_interrupted", self._site, job=self.plan.job, because=self._loss.event, value=1.0
         )
         self._loss = self._loss._replace(event=event)
         self._stand_still()
@@ -192,7 +190,7 @@ class JobLife:
         """A failure during the restart: the recovery begins anew."""
         self._loss = Loss(*fact.payload)
         event = self._log.add(
-            "job_interrupted", self._site, job=self.plan.index, because=self._loss.event, value=1.0
+            "job_interrupted", self._site, job=self.plan.job, because=self._loss.event, value=1.0
         )
         self._loss = self._loss._replace(event=event)
         self._scheduler.withdraw(self)
@@ -240,7 +238,7 @@ class JobLife:
     def leave_nodes(self, fact: Fact) -> None:
         """Save, and go on elsewhere: planned, so nothing is lost."""
         event = self._log.add(
-            "job_interrupted", self._site, job=self.plan.index, because=fact.payload[1], value=0.0
+            "job_interrupted", self._site, job=self.plan.job, because=fact.payload[1], value=0.0
         )
         self._loss = Loss("maintenance", event, None)
         self._stand_still()
@@ -266,7 +264,7 @@ class JobLife:
     def _roll_back(self) -> None:
         lost = self.progress.roll_back(self._sim.now_ns, self._lost_both_copies())
         self._log.add(
-            "job_rollback", self._site, job=self.plan.index, because=self._loss.event, value=lost
+            "job_rollback", self._site, job=self.plan.job, because=self._loss.event, value=lost
         )
 
     def _lost_both_copies(self) -> bool:
@@ -288,7 +286,7 @@ class JobLife:
     def _seat(self) -> None:
         """Tell physics which node serves which stage of which replica."""
         seat_node = self.nodes[self.plan.seat_place]
-        self._site.placement[self.plan.index] = Placement(
+        self._site.placement[self.plan.job] = Placement(
             self.plan.step, np.ascontiguousarray(seat_node), np.sort(self.nodes)
         )
         mask = np.zeros(len(self._site.node.up), np.bool_)
@@ -298,7 +296,7 @@ class JobLife:
 
     def _stand_still(self, load_frac: float | None = None) -> None:
         with self._sim.change(f"{self.plan.name} stops", self._island) as edit:
-            edit.put("job.running", self.plan.index, False)
+            edit.put("job.running", self.plan.job, False)
             self._load(edit, self.plan.wait_frac if load_frac is None else load_frac, 0.0)
         self.progress.stop(self._sim.now_ns)
         for timer in self._timers:
@@ -335,5 +333,5 @@ class JobLife:
         self._timer(kind, delay_ns)
 
     def _timer(self, kind: str, delay_ns: int) -> None:
-        fact = Fact(kind, "job", self.plan.index)
+        fact = Fact(kind, "job", self.plan.job)
         self._timers.append(self._sim.timer(self.inbox, delay_ns, fact))

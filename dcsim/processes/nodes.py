@@ -5,6 +5,7 @@ work. The table below is the whole automaton; a node's process starts with its f
 """
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import simpy
@@ -43,7 +44,7 @@ class NodeLife:
     """One node. *tell* passes on to the scheduler that the node was lost, crashed or came back."""
 
     def __init__(
-        self, sim: Sim, island: Island, site: Site, row: int, log: EventLog, tell: Told
+        self, sim: Sim, island: Island, site: Site, log: EventLog, tell: Told, row: int
     ) -> None:
         self.inbox = Inbox(sim)
         self.state = "up"
@@ -152,7 +153,7 @@ class NodeLives:
     """The nodes of a site; a node's process begins with its first fact."""
 
     def __init__(self, sim: Sim, island: Island, site: Site, log: EventLog, tell: Told) -> None:
-        self._make = lambda row: NodeLife(sim, island, site, row, log, tell)
+        self._introduce = partial(NodeLife, sim, island, site, log, tell)
         self._sim = sim
         self._lives: dict[int, NodeLife] = {}
 
@@ -160,6 +161,6 @@ class NodeLives:
         """Give node *row* a fact: `hold`, `release` or `crash`, with its reason and cause."""
         life = self._lives.get(row)
         if life is None:
-            life = self._lives[row] = self._make(row)
+            life = self._lives[row] = self._introduce(row)
             self._sim.process(life.life())
         life.inbox.put(Fact(kind, "node", row, (why, cause, more)))

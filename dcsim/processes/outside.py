@@ -159,7 +159,8 @@ class Outside:
             self._later(found, payload["frac"], payload["until_ns"] - self._sim.now_ns, event)
 
     def _maintenance(self, target: str, payload: dict[str, Any]) -> None:
-        """Planned work: nodes are taken out for a time, a share of them at each turn if it rolls."""
+        """Planned work: nodes are taken out for a time, a share of them at each turn if it
+        rolls."""
         for match in matches(target, self._sites):
             rows = match.rows
             if payload["frac"] is not None:

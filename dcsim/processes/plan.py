@@ -23,7 +23,7 @@ class JobPlan(NamedTuple):
     *seat_place* says which of the job's nodes serves each stage of each replica.
     """
 
-    index: int
+    job: int
     name: str
     model: Model
     layout: Layout
@@ -120,7 +120,7 @@ def _plan_of(
     tokens = layout.tokens_count
     evaluation = job.evaluation
     return JobPlan(
-        index=index,
+        job=index,
         name=job.name,
         model=model,
         layout=layout,

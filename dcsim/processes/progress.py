@@ -30,17 +30,18 @@ class Progress:
         self._cause = NO_CAUSE
         self._from_ns = 0
         self._from_steps = 0.0
-        self._from_spent = site.job.spent_s[plan.index].copy()
+        self._from_spent = site.job.spent_s[plan.job].copy()
         self._gpus = 0
 
     def steps(self) -> float:
         """Return the steps that count, as of the island's last stop."""
-        return float(self._row.steps[self._plan.index]) - self._lost
+        return float(self._row.steps[self._plan.job]) - self._lost
 
     def useful_ns(self) -> float:
-        """Return the time of the steps that count, at the present mean step, as of the last stop."""
-        made = float(self._row.steps[self._plan.index])
-        ran_s = float(self._row.spent_s[self._plan.index].sum())
+        """Return the time of the steps that count, at the present mean step, as of the last
+        stop."""
+        made = float(self._row.steps[self._plan.job])
+        ran_s = float(self._row.spent_s[self._plan.job].sum())
         return ran_s * self.steps() / made * 1e9 if made > 0.0 else 0.0
 
     def place(self, gpus: int) -> None:
@@ -49,7 +50,7 @@ class Progress:
 
     def rate_against(self, step_ns: float) -> Callable[[], float]:
         """Return a function that gives the rate, 1 where a step takes *step_ns*."""
-        index = self._plan.index
+        index = self._plan.job
         return lambda: float(self._row.step_per_s[index]) * step_ns * 1e-9
 
     # Saves
@@ -114,7 +115,7 @@ class Progress:
 
     def close_segment(self, now_ns: int) -> None:
         """Write the segment that ends now, if it has a length."""
-        index = self._plan.index
+        index = self._plan.job
         if now_ns > self._from_ns:
             spent = self._row.spent_s[index] - self._from_spent
             factors = {column.name: value for column, value in zip(FACTORS, spent, strict=True)}

@@ -165,7 +165,7 @@ def gpus_under(match: Match) -> Any:
     }
     if match.kind not in below:
         return np.empty(0, np.int64)
-    nodes = np.flatnonzero(np.isin(below[match.kind], rows))
+    nodes = np.flatnonzero(np.isin(np.asarray(below[match.kind]), rows))
     width = site.gpus_per_node
     return (nodes[:, None] * width + np.arange(width)).ravel()
 

@@ -20,8 +20,8 @@ FLUID_STALL_S = 10.0
 """Shorter stalls are a share of the rate; longer ones are events with their drop in power."""
 AUTO_REMOTE_MAX_S = 3600.0
 AUTO_LOCAL_MAX_S = 300.0
-"""`auto` never leaves more than this between saves, however rare failures are: for the local tier as
-Fire-Flyer AI-HPC does (arXiv 2408.14158), for the remote one a judgement."""
+"""`auto` never leaves more than this between saves, however rare failures are: for the local tier
+as Fire-Flyer AI-HPC does (arXiv 2408.14158), for the remote one a judgement."""
 PHASES = ("detect", "diagnose", "replace", "init", "load", "warmup")
 
 

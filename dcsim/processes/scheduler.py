@@ -70,14 +70,14 @@ class Scheduler:
         """A job does not need these nodes after all."""
         owner = self._owner[job.site_name]
         for node in nodes:
-            if owner[node] == job.plan.index:
+            if owner[node] == job.plan.job:
                 owner[node] = -1
         self._serve()
 
     def give_back(self, job: JobLife) -> None:
         """A job is over: its nodes are free, its spares no longer held."""
         owner = self._owner[job.site_name]
-        owner[owner == job.plan.index] = -1
+        owner[owner == job.plan.job] = -1
         self.jobs.remove(job)
         self._serve()
         self._place_next()
@@ -93,7 +93,7 @@ class Scheduler:
 
     def _job_on(self, site: Site, row: int) -> JobLife | None:
         index = self._owner[site.name][row]
-        return next((job for job in self.jobs if job.plan.index == index), None)
+        return next((job for job in self.jobs if job.plan.job == index), None)
 
     def _free(self, site: Site) -> I32:
         """Return the nodes that are up and nobody's, whole free racks first."""
@@ -110,8 +110,8 @@ class Scheduler:
             if len(free) >= len(job.empty):
                 self._asking.remove(job)
                 granted = [int(row) for row in free[: len(job.empty)]]
-                self._owner[job.site_name][granted] = job.plan.index
-                job.inbox.put(Fact("granted", "job", job.plan.index, granted))
+                self._owner[job.site_name][granted] = job.plan.job
+                job.inbox.put(Fact("granted", "job", job.plan.job, granted))
 
     def _place_next(self) -> None:
         while self._queue and self._place(self._queue[0]):

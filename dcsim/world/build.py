@@ -100,7 +100,8 @@ def site_problems(
 
 
 def _unit_heat_w(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> float:
-    """Return the most that a rack gives to its cooling unit [W]: all of it to air, GPUs to liquid."""
+    """Return the most that a rack gives to its cooling unit [W]: all of it to air, GPUs to
+    liquid."""
     if sheets["node"].text("cooling") == "air":
         return ask.racks.nodes_per_rack * node_design_w(ask, sheets)
     cap_w = ask.power_cap_w if ask.power_cap_w is not None else sheets["gpu"]["tdp_w"]

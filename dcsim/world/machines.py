@@ -123,7 +123,7 @@ def node_design_w(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> float:
     cap_w = ask.power_cap_w if ask.power_cap_w is not None else gpu["tdp_w"]
     around_w = node["host_busy_w"] + node["nvswitch_w"] + node["fan_nominal_w"]
     inside_w = GPUS_PER_NODE * cap_w + around_w + node["nics_count"] * node["nic_w"]
-    return inside_w / min(node.list("psu_efficiency_frac")[2:])
+    return inside_w / float(min(node.list("psu_efficiency_frac")[2:]))
 
 
 def groups(count: int, size: int) -> int:

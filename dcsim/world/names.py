@@ -66,10 +66,10 @@ def _inside(site: Site, above: str, rows: I64, kind: str) -> I64 | None:
         ("ups", "feed"): site.ups.feed,
     }
     if (kind, above) in parents:
-        return np.flatnonzero(np.isin(parents[kind, above], rows))
+        return np.flatnonzero(np.isin(np.asarray(parents[kind, above]), rows))
     for (child, parent), of_child in parents.items():
         if parent == above:
-            found = _inside(site, child, np.flatnonzero(np.isin(of_child, rows)), kind)
+            found = _inside(site, child, np.flatnonzero(np.isin(np.asarray(of_child), rows)), kind)
             if found is not None:
                 return found
     return None
