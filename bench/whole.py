@@ -30,7 +30,7 @@ MEMORY_MOST_MB = 500.0
 TRACES_MOST_MB = 600.0
 FIRST_MOST_S = 0.8
 HELP_MOST_S = 0.15
-GROWTH_MOST = 1.25
+GROWTH_MOST = 1.4
 COUNTS = ("instants", "events", "stops", "evaluations")
 
 
