@@ -15,7 +15,7 @@ Accuracy: exact for held rates; the rating point of the data sheet is met by con
 Source: effectiveness and NTU, Kays and London, Compact Heat Exchangers; ratings in the catalogue.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class UnitLaw(NamedTuple):
     coolant_j_per_k: float
     plate_lag_s: float
     pump_w: float
+    liquid: bool
 
 
 @kernel
@@ -80,11 +81,12 @@ def evaluate_units(
     difference to the power of the GPUs, which arrives with the lag of their plates.
     """
     curvature = 1e-12
+    air_heat = 0.0 if law.liquid else 1.0
     for u in range(units.supply_c.shape[0]):
         flow = units.flow[u]
         exchange = exchange_w_per_k(law, flow, loop_flow)
         coolant = law.coolant_w_per_k * max(flow, REST_FLOW)
-        supply, heat = units.supply_c[u], units.heat_w[u] + units.around_w[u]
+        supply, heat = units.supply_c[u], units.heat_w[u] + air_heat * units.around_w[u]
         units.rejected_w[u] = exchange * (supply + heat / coolant - loop_c)
         slope = (heat - units.rejected_w[u]) / law.coolant_j_per_k
         units.supply_k_per_s[u] = slope
@@ -99,18 +101,18 @@ def evaluate_units(
 def advance_units(
     units: UnitTable,
     law: UnitLaw,
-    heat_j: Any,
     loop_flow: float,
     loop_c: float,
     loop_slope: float,
     dt_s: float,
 ) -> float:
-    """Advance T_s of each unit under *heat_j* [J], shape (units_count,); return heat passed on."""
+    """Advance T_s of each unit under the heat of the step; return the heat passed on [J]."""
     passed = 0.0
+    air_heat = 0.0 if law.liquid else 1.0
     for u in range(units.supply_c.shape[0]):
         exchange = exchange_w_per_k(law, units.flow[u], loop_flow)
         coolant = law.coolant_w_per_k * max(units.flow[u], REST_FLOW)
-        heat = heat_j[u] / dt_s
+        heat = units.step_j[u] / dt_s + air_heat * units.around_w[u]
         rate = exchange / law.coolant_j_per_k
         lag = loop_slope / rate
         level = loop_c + heat * (1.0 / exchange - 1.0 / coolant)
@@ -119,7 +121,7 @@ def advance_units(
         units.supply_c[u] = level + loop_slope * dt_s - lag + gap * decay
         mean_k = (level - lag - loop_c) * dt_s + gap * (1.0 - decay) / rate
         out = exchange * (mean_k + heat / coolant * dt_s)
-        units.heat_j[u] += heat_j[u]
+        units.heat_j[u] += heat * dt_s
         units.rejected_j[u] += out
         passed += out
     return passed

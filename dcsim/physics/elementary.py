@@ -98,6 +98,16 @@ def lowest_of_8(column: Any, lowest: Any) -> None:
 
 
 @kernel(reduction=True)
+def mean_of_8(column: Any, mean: Any) -> None:
+    """Write the mean of each eight entries of *column*; shapes (8 n,) and (n,)."""
+    eighth = column.dtype.type(0.125)
+    for i in range(mean.shape[0]):
+        c = column[8 * i : 8 * i + 8]
+        low, high = (c[0] + c[1]) + (c[2] + c[3]), (c[4] + c[5]) + (c[6] + c[7])
+        mean[i] = (low + high) * eighth
+
+
+@kernel(reduction=True)
 def largest(column: Any) -> float:
     """Return the maximum of a contiguous slice of 8 n entries, at least 8, as float64."""
     most = column[0]

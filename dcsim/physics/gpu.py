@@ -35,6 +35,7 @@ from dcsim.physics.elementary import (
     largest,
     lowest_of_8,
     magic_of,
+    mean_of_8,
     power_2_5ths,
     scratch,
     total,
@@ -237,7 +238,13 @@ def advance_slice(
 
 
 def _evaluate_groups(
-    gpu: GpuTable, law: GpuLaw, coolant: Coolant, sums: GroupSums, rack_w: Any, node_clock: Real
+    gpu: GpuTable,
+    law: GpuLaw,
+    coolant: Coolant,
+    sums: GroupSums,
+    rack_w: Any,
+    node_clock: Real,
+    node_mean_clock: Real,
 ) -> None:
     """Evaluate all groups on the threads that are set: sums by rack and group, clock by node."""
     # Numba loses what a threaded loop writes to an attribute: arrays are named outside.
@@ -272,6 +279,7 @@ def _evaluate_groups(
         rise_k_per_s_max[group] = largest(work[2, : hi - lo])
         package_c_max[group] = largest(gpu.temp_c[lo:hi])
         lowest_of_8(gpu.clock_frac[lo:hi], node_clock[lo // 8 : hi // 8])
+        mean_of_8(gpu.clock_frac[lo:hi], node_mean_clock[lo // 8 : hi // 8])
         in_group_w = 0.0
         for rack in racks:
             rack_w[rack] = total(gpu.power_w[coolant.first_gpu[rack] : coolant.first_gpu[rack + 1]])
@@ -338,11 +346,12 @@ def cap_clock_slice(
         clock[i] = power_2_5ths(max(most, full * law.floor_power_frac) / full, real)
 
 
-def clock_under_cap(gpu: GpuTable, law: GpuLaw, node_clock: Real) -> Real:
-    """Return the clocks under the power cap alone [-], by GPU; write the lowest of each node."""
+def clock_under_cap(gpu: GpuTable, law: GpuLaw, node_clock: Real, node_mean_clock: Real) -> Real:
+    """Return the clocks under the power cap alone [-], by GPU; write lowest and mean by node."""
     clock = np.empty_like(gpu.temp_c)
     cap_clock_slice(gpu.temp_c, gpu.leak_w, gpu.dynamic_w, gpu.load_frac, gpu.ceiling_x, clock, law)
     lowest_of_8(clock, node_clock)
+    mean_of_8(clock, node_mean_clock)
     return clock
 
 
@@ -353,7 +362,8 @@ advance_groups, advance_groups_threaded = serial_and_threaded(_advance_groups)
 class GpuModel:
     """Clock, power and temperature of every GPU of a site. Own states: both temperatures.
 
-    Facts: `shutdown` (gpu), when a package is at its limit at the end of a step.
+    *hottest_c* is the hottest package at the last evaluation. Facts: `shutdown` (gpu), when a
+    package is at its limit at the end of a step.
     """
 
     reads = ("unit.flow",)
@@ -379,6 +389,7 @@ class GpuModel:
             rise_k_per_s_max=np.zeros(units),
             heat_j=site.unit.step_j,
         )
+        self.hottest_c = 0.0
         many = len(site.gpu.temp_c) >= THREADED_MIN_COUNT
         self._evaluate = evaluate_groups_threaded if many else evaluate_groups
         self._advance = advance_groups_threaded if many else advance_groups
@@ -388,11 +399,6 @@ class GpuModel:
         """Whether any package was at the throttling limit at the last evaluation."""
         return self.hottest_c > float(self.law.limit_c) - 0.5
 
-    @property
-    def hottest_c(self) -> float:
-        """The hottest package at the last evaluation."""
-        return float(self._sums.package_c_max.max())
-
     def evaluate(self, _world: Any, _now_ns: int) -> Holds:
         """Write clocks and powers, and their sums by node, rack and cooling unit."""
         site, coolant = self._site, self._coolant
@@ -400,8 +406,15 @@ class GpuModel:
         coolant.inlet_k_per_s[:] = site.unit.supply_k_per_s
         coolant.plate_w_per_k[:] = 1.0 / site.plate_k_per_w(site.unit.flow)
         self._evaluate(
-            site.gpu, self.law, coolant, self._sums, site.rack.gpu_w, site.node.clock_frac
+            site.gpu,
+            self.law,
+            coolant,
+            self._sums,
+            site.rack.gpu_w,
+            site.node.clock_frac,
+            site.node.mean_clock_frac,
         )
+        self.hottest_c = float(self._sums.package_c_max.max())
         return Holds(NEVER_NS, self._soonest_s())
 
     def _soonest_s(self) -> float:
@@ -429,8 +442,8 @@ class GpuModel:
         )
 
     def modes(self, _world: Any) -> dict[str, Any]:
-        """Which GPUs are on."""
-        return {"gpu.on_frac": self._site.gpu.on_frac}
+        """Which GPUs are on, one bit each."""
+        return {"gpu.on_frac": np.packbits(self._site.gpu.on_frac > 0)}
 
 
 def gpu_law(site: Site) -> GpuLaw:

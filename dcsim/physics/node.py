@@ -19,7 +19,7 @@ import numpy as np
 from dcsim.contract import NEVER_NS, Fact, Holds
 from dcsim.kernel import kernel
 from dcsim.world.site import Site
-from dcsim.world.tables import F64, NodeTable, RackTable
+from dcsim.world.tables import F64, NodeTable, RackTable, UnitTable
 
 
 class NodeLaw(NamedTuple):
@@ -33,8 +33,9 @@ class NodeLaw(NamedTuple):
 
 
 @kernel
-def rack_power(racks: RackTable, nodes: NodeTable, law: NodeLaw) -> None:
-    """Write the power of each rack from that of its GPUs and the state of its nodes."""
+def rack_power(racks: RackTable, nodes: NodeTable, units: UnitTable, law: NodeLaw) -> None:
+    """Write the power of each rack, and by cooling unit what does not come from GPUs."""
+    units.around_w[:] = 0.0
     for rack in range(racks.gpu_w.shape[0]):
         first, last = racks.first_node[rack], racks.first_node[rack + 1]
         around = 0.0
@@ -49,13 +50,14 @@ def rack_power(racks: RackTable, nodes: NodeTable, law: NodeLaw) -> None:
         share = (load - law.load_frac[k - 1]) / (law.load_frac[k] - law.load_frac[k - 1])
         better = law.efficiency_frac[k] - law.efficiency_frac[k - 1]
         racks.power_w[rack] = out / (law.efficiency_frac[k - 1] + min(share, 1.0) * better)
+        units.around_w[racks.unit[rack]] += racks.power_w[rack] - racks.gpu_w[rack]
 
 
 class NodeModel:
     """Power of nodes, summed by rack. Own columns: `rack.power_w`, `rack.energy_j`."""
 
     reads = ("rack.gpu_w",)
-    writes = ("rack.power_w",)
+    writes = ("rack.power_w", "unit.around_w")
 
     def __init__(self, site: Site) -> None:
         sheet = site.sheets["node"]
@@ -75,7 +77,7 @@ class NodeModel:
 
     def evaluate(self, _world: Any, _now_ns: int) -> Holds:
         """Write the power of every rack."""
-        rack_power(self._site.rack, self._site.node, self.law)
+        rack_power(self._site.rack, self._site.node, self._site.unit, self.law)
         return Holds(NEVER_NS, np.inf)
 
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:

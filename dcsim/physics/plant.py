@@ -18,12 +18,47 @@ from typing import Any
 import numpy as np
 
 from dcsim.contract import NEVER_NS, Fact, Holds
+from dcsim.kernel import kernel
 from dcsim.physics.cooling import UnitLaw, advance_units, evaluate_units, ntu_of
 from dcsim.physics.rejection import LoopLaw, advance_loop, evaluate_loop
 from dcsim.world.site import Site
+from dcsim.world.tables import LoopTable, UnitTable, WeatherTable
 
 TOLERANCE_K = 0.25
 HALL_FAN_FRAC = 0.04
+
+
+@kernel
+def evaluate_plant(
+    units: UnitTable, loop: LoopTable, air: WeatherTable, unit_law: UnitLaw, loop_law: LoopLaw
+) -> float:
+    """Write every rate of the plant; return the longest hold for an error of 1 K [s]."""
+    hall_w = units.around_w.sum() if unit_law.liquid else 0.0
+    units_s = evaluate_units(
+        units, unit_law, loop.flow[0], loop.supply_c[0], loop.supply_k_per_s[0]
+    )
+    pumps_w = units.pump_w.sum() + loop_law.pump_w * loop.flow[0]
+    loop.other_w[0] = hall_w * (1.0 + HALL_FAN_FRAC) + pumps_w
+    heat_w = units.rejected_w.sum() + loop.other_w[0]
+    loop_s = evaluate_loop(loop, loop_law, heat_w, air.dry_bulb_c[0])
+    loop.plant_w[0] += hall_w * HALL_FAN_FRAC
+    return min(units_s, loop_s)
+
+
+@kernel
+def advance_plant(
+    units: UnitTable,
+    loop: LoopTable,
+    air: WeatherTable,
+    unit_law: UnitLaw,
+    loop_law: LoopLaw,
+    dt_s: float,
+) -> None:
+    """Advance the units, then the loop with what they passed on."""
+    passed_j = advance_units(
+        units, unit_law, loop.flow[0], loop.supply_c[0], loop.supply_k_per_s[0], dt_s
+    )
+    advance_loop(loop, loop_law, passed_j + loop.other_w[0] * dt_s, air.dry_bulb_c[0], dt_s)
 
 
 class PlantModel:
@@ -34,32 +69,17 @@ class PlantModel:
     *tolerance_k* is how far a published slope may lead the supply temperature astray.
     """
 
-    reads = ("unit.flow", "unit.heat_w", "rack.power_w")
+    reads = ("unit.flow", "unit.heat_w", "unit.around_w")
     writes = ("unit.pump_w", "loop.plant_w")
 
     def __init__(self, site: Site, tolerance_k: float = TOLERANCE_K) -> None:
-        self.unit_law = unit_law(site)
-        self.loop_law = loop_law(site)
-        self._site = site
+        self._laws = unit_law(site), loop_law(site)
+        self._tables = site.unit, site.loop, site.weather
         self._tolerance = sqrt(tolerance_k)
-        self._liquid = site.sheets["node"].text("cooling") != "air"
-        self._hall_w = 0.0
 
     def evaluate(self, _world: Any, _now_ns: int) -> Holds:
         """Write flows of heat, slopes of temperature, electricity."""
-        site = self._site
-        units, loop = site.unit, site.loop
-        if self._liquid:
-            self._hall_w = (site.rack.power_w.sum() - site.rack.gpu_w.sum()) * (1.0 + HALL_FAN_FRAC)
-        else:
-            units.around_w[:] = self._around_w()
-        flow, supply = loop.flow[0], loop.supply_c[0]
-        units_s = evaluate_units(units, self.unit_law, flow, supply, loop.supply_k_per_s[0])
-        heat_w = units.rejected_w.sum() + self._extra_w()
-        air_c = site.weather.dry_bulb_c[0]
-        loop_s = evaluate_loop(loop, self.loop_law, heat_w, air_c)
-        loop.plant_w[0] += self._hall_w * HALL_FAN_FRAC / (1.0 + HALL_FAN_FRAC)
-        return Holds(NEVER_NS, self._tolerance * min(units_s, loop_s))
+        return Holds(NEVER_NS, self._tolerance * evaluate_plant(*self._tables, *self._laws))
 
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:
         """Nothing flips here: controllers are continuous."""
@@ -67,41 +87,11 @@ class PlantModel:
 
     def advance(self, _world: Any, dt_s: float) -> None:
         """Advance the units, then the loop with what they passed on."""
-        site = self._site
-        loop = site.loop
-        heat_j = site.unit.step_j
-        if not self._liquid:
-            heat_j = heat_j + site.unit.around_w * dt_s
-        passed_j = advance_units(
-            site.unit,
-            self.unit_law,
-            heat_j,
-            loop.flow[0],
-            loop.supply_c[0],
-            loop.supply_k_per_s[0],
-            dt_s,
-        )
-        advance_loop(
-            loop,
-            self.loop_law,
-            passed_j + self._extra_w() * dt_s,
-            site.weather.dry_bulb_c[0],
-            dt_s,
-        )
+        advance_plant(*self._tables, *self._laws, dt_s)
 
     def modes(self, _world: Any) -> dict[str, Any]:
         """No modes of its own."""
         return {}
-
-    def _around_w(self) -> Any:
-        """Power of nodes beside their GPUs, by unit."""
-        racks = self._site.rack
-        return np.add.reduceat(racks.power_w - racks.gpu_w, self._site.unit.first_rack[:-1])
-
-    def _extra_w(self) -> float:
-        """Heat into the loop beside that of the units: the hall's air, and the pumps."""
-        pumps_w = self._site.unit.pump_w.sum() + self.loop_law.pump_w * self._site.loop.flow[0]
-        return float(self._hall_w + pumps_w)
 
 
 def unit_law(site: Site) -> UnitLaw:
@@ -122,6 +112,7 @@ def unit_law(site: Site) -> UnitLaw:
         coolant_j_per_k=sheet["coolant_j_per_k"],
         plate_lag_s=site.sheets["gpu"]["plate_j_per_k"] * float(site.plate_k_per_w(np.ones(1))[0]),
         pump_w=sheet["pump_w"] * served,
+        liquid=site.sheets["node"].text("cooling") != "air",
     )
 
 

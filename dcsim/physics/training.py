@@ -32,14 +32,12 @@ def slowdown_of(node_clock: Real, seat_node: I32, slowdown: F64) -> None:
 
 
 @kernel
-def mean_clock(gpu_clock: Real, nodes: I32, gpus_per_node: int) -> float:
-    """Return the mean clock of the GPUs of *nodes*; shapes (gpus_count,) and (n,)."""
+def mean_clock(node_mean_clock: Real, nodes: I32) -> float:
+    """Return the mean clock of the GPUs of *nodes*; shapes (nodes_count,) and (n,)."""
     acc = 0.0
     for k in range(nodes.shape[0]):
-        first = nodes[k] * gpus_per_node
-        for gpu in range(first, first + gpus_per_node):
-            acc += np.float64(gpu_clock[gpu])
-    return float(acc / (nodes.shape[0] * gpus_per_node))
+        acc += np.float64(node_mean_clock[nodes[k]])
+    return float(acc / nodes.shape[0])
 
 
 class TrainingModel:
@@ -52,6 +50,7 @@ class TrainingModel:
         self._site = site
         self._gpu_model = gpu_model
         self._capped = np.empty_like(site.node.clock_frac)
+        self._capped_mean = np.empty_like(site.node.clock_frac)
 
     def evaluate(self, _world: Any, _now_ns: int) -> Holds:
         """Write step time, rate and parts of each job that runs."""
@@ -77,13 +76,13 @@ class TrainingModel:
         network = max(float(site.node.rails_frac[nodes].min()), 1e-6)
         now_s = step_now(step, slowdown, network, network)
         whole_s = now_s if network == 1.0 else step_now(step, slowdown, 1.0, 1.0)
-        mean = mean_clock(site.gpu.clock_frac, nodes, site.gpus_per_node)
+        mean = mean_clock(site.node.mean_clock_frac, nodes)
         capped_s = whole_s
         if self._gpu_model.hot:
-            gpu_clock = clock_under_cap(site.gpu, self._gpu_model.law, self._capped)
+            clock_under_cap(site.gpu, self._gpu_model.law, self._capped, self._capped_mean)
             slowdown_of(self._capped, seat_node, slowdown)
             capped_s = step_now(step, slowdown, 1.0, 1.0)
-            mean = mean_clock(gpu_clock, nodes, site.gpus_per_node)
+            mean = mean_clock(self._capped_mean, nodes)
         return now_s, decompose(step, 1.0 / mean, capped_s, whole_s, now_s)
 
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:

@@ -141,9 +141,8 @@ class Recorder:
         if not self._gpu_model.hot:
             return 0
         gpu = self._site.gpu
-        capped = clock_under_cap(
-            gpu, self._gpu_model.law, np.empty_like(self._site.node.clock_frac)
-        )
+        scratch = np.empty((2, len(self._site.node.up)), gpu.temp_c.dtype)
+        capped = clock_under_cap(gpu, self._gpu_model.law, scratch[0], scratch[1])
         return int(((gpu.clock_frac < capped - THROTTLED_FRAC) & (gpu.on_frac > 0)).sum())
 
 

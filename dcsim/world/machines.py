@@ -46,6 +46,7 @@ def build_machines(
         up=np.ones(nodes, np.bool_),
         busy_frac=np.zeros(nodes),
         clock_frac=aligned(nodes, dtype, 0),
+        mean_clock_frac=aligned(nodes, dtype, 1),
         reachable=np.ones(nodes, np.bool_),
         rails_frac=np.ones(nodes),
     )
