@@ -23,6 +23,7 @@ class Case(NamedTuple):
     rack_w: F64
     rack_j: F64
     node_clock: Real
+    node_mean_clock: Real
 
     @property
     def gpus_count(self) -> int:
@@ -83,4 +84,5 @@ def make_case(gpus_count: int) -> Case:
     )
     sums = GroupSums(*(np.zeros(units_count) for _ in GroupSums._fields))
     racks = (np.zeros(racks_count), np.zeros(racks_count))
-    return Case(gpu, law, coolant, sums, *racks, np.ones(rows // 8, np.float32))
+    nodes = (np.ones(rows // 8, np.float32), np.ones(rows // 8, np.float32))
+    return Case(gpu, law, coolant, sums, *racks, *nodes)

@@ -29,8 +29,9 @@ def numba_step(threads_count: int) -> Step:
 
     def step(case: Case) -> None:
         set_threads(threads_count)
-        evaluate(case.gpu, case.law, case.coolant, case.sums, case.rack_w, case.node_clock)
-        advance(case.gpu, case.law, case.coolant, case.sums, case.rack_j, np.float32(STEP_S))
+        world = (case.gpu, case.law, case.coolant, case.sums)
+        evaluate(*world, case.rack_w, case.node_clock, case.node_mean_clock)
+        advance(*world, case.rack_j, np.float32(STEP_S))
 
     return step
 
@@ -56,8 +57,8 @@ def c_step(folder: Path, threads_count: int) -> Step | None:
         law = (ctypes.c_float * len(case.law))(*map(float, case.law))
         coolant = _Coolant(case.coolant.inlet_c.shape[0], _pointers(case.coolant))
         world = (_pointers(case.gpu), law, ctypes.byref(coolant), _pointers(case.sums))
-        rack_w, rack_j, clock = (_pointer(a) for a in (case.rack_w, case.rack_j, case.node_clock))
-        kernels.evaluate_groups(*world, rack_w, clock, threads_count)
+        rack_w, rack_j, clock, mean_clock = map(_pointer, case[4:])
+        kernels.evaluate_groups(*world, rack_w, clock, mean_clock, threads_count)
         kernels.advance_groups(*world, rack_j, ctypes.c_float(STEP_S), threads_count)
 
     return step
@@ -95,6 +96,7 @@ def numpy_step(case: Case) -> None:
     rise = (gpu.power_w - flow) / law.package_j_per_k
     case.rack_w[:] = np.add.reduceat(gpu.power_w, starts)
     case.node_clock[:] = gpu.clock_frac.reshape(-1, 8).min(axis=1)
+    case.node_mean_clock[:] = gpu.clock_frac.reshape(-1, 8).mean(axis=1)
     units = case.coolant.first_gpu[case.coolant.first_rack[:-1]]
     sums.power_w[:] = np.add.reduceat(case.rack_w, case.coolant.first_rack[:-1])
     sums.heat_w[:] = np.add.reduceat(heat, units)

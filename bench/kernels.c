@@ -74,6 +74,14 @@ static void lowest_of_8(const float *column, float *lowest, int64_t n) {
     }
 }
 
+static void mean_of_8(const float *column, float *mean, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const float *c = column + 8 * i;
+        float low = (c[0] + c[1]) + (c[2] + c[3]), high = (c[4] + c[5]) + (c[6] + c[7]);
+        mean[i] = (low + high) * 0.125f;
+    }
+}
+
 static void evaluate_slice(int64_t n, const float *restrict temp, const float *restrict plate,
                            const float *restrict leak, const float *restrict dynamic,
                            const float *restrict load, const float *restrict on,
@@ -165,7 +173,7 @@ static void advance_slice(int64_t n, float *restrict temp, float *restrict plate
 }
 
 void evaluate_groups(const Gpu *g, const Law *law, const Coolant *c, Sums *sums, double *rack_w,
-                     float *node_clock, int threads) {
+                     float *node_clock, float *node_mean_clock, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t k = 0; k < c->groups; k++) {
         int64_t lo = c->first_gpu[c->first_rack[k]], n = c->first_gpu[c->first_rack[k + 1]] - lo;
@@ -179,6 +187,7 @@ void evaluate_groups(const Gpu *g, const Law *law, const Coolant *c, Sums *sums,
         sums->rise_k_per_s_max[k] = largest(rise, n);
         sums->package_c_max[k] = largest(g->temp + lo, n);
         lowest_of_8(g->clock + lo, node_clock + lo / 8, n / 8);
+        mean_of_8(g->clock + lo, node_mean_clock + lo / 8, n / 8);
         sums->power_w[k] = 0;
         for (int64_t r = c->first_rack[k]; r < c->first_rack[k + 1]; r++) {
             rack_w[r] = total(g->power + c->first_gpu[r], c->first_gpu[r + 1] - c->first_gpu[r]);

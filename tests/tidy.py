@@ -30,6 +30,7 @@ LAYERS = (
     {"simulation"},
     {"accounting"},
     {"report"},
+    {"api"},
     {"campaign"},
     {"cli"},
 )

@@ -76,9 +76,10 @@ def evaluate_units(
 ) -> float:
     """Write slope, heat passed on and pump power of each unit; return the longest hold [s].
 
-    The hold is that in which the slope of T_s, taken as constant by those it cools, leads them
-    astray by 1 K: by the slope of the heat now, and by the heat that is still on its way, the
-    difference to the power of the GPUs, which arrives with the lag of their plates.
+    Those that a unit cools expect T_s to relax at its own rate. The hold is that in which other
+    causes lead them astray by 1 K: the slope of the heat and of the loop, and the heat that is
+    still on its way with the lag of plates: the power of the GPUs, less what they pass on, less
+    what they store by following T_s.
     """
     curvature = 1e-12
     air_heat = 0.0 if law.liquid else 1.0
@@ -91,8 +92,10 @@ def evaluate_units(
         slope = (heat - units.rejected_w[u]) / law.coolant_j_per_k
         units.supply_k_per_s[u] = slope
         units.pump_w[u] = law.pump_w * flow
-        bend = units.heat_w_per_s[u] * (1.0 - exchange / coolant) - exchange * (slope - loop_slope)
-        coming = (units.gpu_w[u] - units.heat_w[u]) / law.plate_lag_s
+        units.relax_per_s[u] = exchange / law.coolant_j_per_k
+        bend = units.heat_w_per_s[u] * (1.0 - exchange / coolant) + exchange * loop_slope
+        following_w = units.gpu_j_per_k[u] * slope
+        coming = (units.gpu_w[u] - units.heat_w[u] - following_w) / law.plate_lag_s
         curvature = max(curvature, max(abs(bend), abs(coming)) / law.coolant_j_per_k)
     return float(np.sqrt(2.0 / curvature))
 

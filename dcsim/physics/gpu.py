@@ -70,13 +70,15 @@ class GpuLaw(NamedTuple):
 class Coolant(NamedTuple):
     """What cools each group of GPUs, those of one cooling unit; shape (groups_count,).
 
-    *first_rack* has groups_count + 1 entries, *first_gpu* racks_count + 1.
+    *first_rack* has groups_count + 1 entries, *first_gpu* racks_count + 1. The inlet follows a
+    ramp whose slope is the mean of one that dies away at the rate *relax_per_s*.
     """
 
     first_rack: Any
     first_gpu: Any
     inlet_c: Real
     inlet_k_per_s: Real
+    relax_per_s: Any
     plate_w_per_k: Real
 
 
@@ -237,6 +239,12 @@ def advance_slice(
         heat[i] = (sum2 - inlet_k_s) * out
 
 
+@kernel
+def relaxed(slope: Any, lags_count: float) -> Any:
+    """Return the mean of a slope that dies away over a step of so many of its time constants."""
+    return type(slope)(slope * (1.0 - np.exp(-lags_count)) / max(lags_count, 1e-9))
+
+
 def _evaluate_groups(
     gpu: GpuTable,
     law: GpuLaw,
@@ -322,7 +330,7 @@ def _advance_groups(
             work[4],
             law,
             coolant.inlet_c[group],
-            coolant.inlet_k_per_s[group],
+            relaxed(coolant.inlet_k_per_s[group], coolant.relax_per_s[group] * dt_s),
             coolant.plate_w_per_k[group],
             dt_s,
         )
@@ -379,6 +387,7 @@ class GpuModel:
             first_gpu=site.rack.first_node * site.gpus_per_node,
             inlet_c=np.zeros(units, site.gpu.temp_c.dtype),
             inlet_k_per_s=np.zeros(units, site.gpu.temp_c.dtype),
+            relax_per_s=site.unit.relax_per_s,
             plate_w_per_k=np.zeros(units, site.gpu.temp_c.dtype),
         )
         self._sums = GroupSums(

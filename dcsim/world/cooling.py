@@ -46,6 +46,7 @@ def build_cooling(
         **{
             **zeros,
             "first_rack": first_rack,
+            "gpu_j_per_k": np.diff(rack.first_node[first_rack]) * _node_j_per_k(sheets),
             "flow_frac": np.ones(units),
             "live": np.ones(units),
             "flow": np.ones(units),
@@ -67,6 +68,11 @@ def build_cooling(
         loop_kg=cooling.loop_m3_per_w * heat_w * WATER_KG_PER_M3,
         loop_pump_w=LOOP_PUMP_FRAC * heat_w,
     )
+
+
+def _node_j_per_k(sheets: Mapping[str, Sheet]) -> float:
+    gpu = sheets["gpu"]
+    return sheets["node"]["gpus_count"] * (gpu["package_j_per_k"] + gpu["plate_j_per_k"])
 
 
 def dry_coolers(ask: SiteAsked, sheets: Mapping[str, Sheet], heat_w: float) -> int:

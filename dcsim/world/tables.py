@@ -72,11 +72,13 @@ class UnitTable(NamedTuple):
     """Cooling units: CDUs, or air handlers where nodes are air-cooled; shape (units_count,)."""
 
     first_rack: Annotated[I64, Col("row", "fixed", "first rack; units_count + 1 entries")]
+    gpu_j_per_k: Annotated[F64, Col("J/K", "fixed", "heat capacity of the GPUs that it cools")]
     flow_frac: Annotated[F64, Col("1", "mode", "share of the pump or fan capacity that remains")]
     live: Annotated[F64, Col("1", "rate", "1 if its pumps or fans have power")]
     flow: Annotated[F64, Col("1", "rate", "flow over the rated flow")]
     supply_c: Annotated[F64, Col("degC", "state", "coolant or air to the nodes")]
     supply_k_per_s: Annotated[F64, Col("K/s", "rate", "slope of the supply temperature")]
+    relax_per_s: Annotated[F64, Col("1/s", "rate", "rate at which that slope dies away")]
     gpu_w: Annotated[F64, Col("W", "rate", "power of the GPUs that it cools")]
     heat_w: Annotated[F64, Col("W", "rate", "heat of the GPUs into the coolant")]
     around_w: Annotated[F64, Col("W", "rate", "power of its racks beside their GPUs")]
