@@ -37,7 +37,7 @@ def numba_step(threads_count: int) -> Step:
 
 
 class _Coolant(ctypes.Structure):
-    _fields_ = (("groups", ctypes.c_int64), ("columns", ctypes.c_void_p * 5))
+    _fields_ = (("groups", ctypes.c_int64), ("columns", ctypes.c_void_p * 6))
 
 
 def c_step(folder: Path, threads_count: int) -> Step | None:
@@ -76,7 +76,7 @@ def _pointers(columns: Iterable[Real]) -> "ctypes.Array[ctypes.c_void_p]":
 def numpy_step(case: Case) -> None:
     """One evaluate and one advance in whole-array numpy."""
     gpu, law, sums = case.gpu, case.law, case.sums
-    inlet_c, ramp, plate = (_per_gpu(case, c) for c in case.coolant[2:])
+    inlet_c, ramp, relax, plate = (_per_gpu(case, c) for c in case.coolant[2:])
     outward = gpu.conductance_x * plate
     starts = case.coolant.first_gpu[:-1]
     through = 1 / law.package_plate_k_per_w
@@ -111,7 +111,8 @@ def numpy_step(case: Case) -> None:
     own = np.where(capped, own * (1 - gpu.load_frac), own)
     own = np.where(throttled, -control, own)
     cross = np.where(throttled, -through, np.float32(0))
-    energy_j, heat_j = _advance(case, own, cross, outward, inlet_c, ramp)
+    relaxed = (ramp * -np.expm1(-relax * STEP_S) / (relax * STEP_S)).astype(np.float32)
+    energy_j, heat_j = _advance(case, own, cross, outward, inlet_c, relaxed)
     case.rack_j[:] = np.add.reduceat(energy_j, starts)
     sums.heat_j[:] = np.add.reduceat(heat_j, units)
 

@@ -20,7 +20,9 @@ typedef struct {
 typedef struct {
     int64_t groups;
     const int64_t *first_rack, *first_gpu;
-    const float *inlet_c, *inlet_k_per_s, *plate_w_per_k;
+    const float *inlet_c, *inlet_k_per_s;
+    const double *relax_per_s;
+    const float *plate_w_per_k;
 } Coolant;
 
 typedef struct {
@@ -172,6 +174,10 @@ static void advance_slice(int64_t n, float *restrict temp, float *restrict plate
     }
 }
 
+static float relaxed(float slope, double lags) {
+    return (float)(slope * (1.0 - exp(-lags)) / (lags > 1e-9 ? lags : 1e-9));
+}
+
 void evaluate_groups(const Gpu *g, const Law *law, const Coolant *c, Sums *sums, double *rack_w,
                      float *node_clock, float *node_mean_clock, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -203,10 +209,11 @@ void advance_groups(const Gpu *g, const Law *law, const Coolant *c, Sums *sums, 
     for (int64_t k = 0; k < c->groups; k++) {
         int64_t lo = c->first_gpu[c->first_rack[k]], n = c->first_gpu[c->first_rack[k + 1]] - lo;
         float *work = malloc(2 * n * sizeof *work);
+        float slope = relaxed(c->inlet_k_per_s[k], c->relax_per_s[k] * dt_s);
         float *energy = work, *heat = work + n;
         advance_slice(n, g->temp + lo, g->plate + lo, g->leak + lo, g->dynamic + lo, g->load + lo,
                       g->on + lo, g->ceiling + lo, g->conductance + lo, g->power + lo, energy,
-                      heat, *law, c->inlet_c[k], c->inlet_k_per_s[k], c->plate_w_per_k[k], dt_s);
+                      heat, *law, c->inlet_c[k], slope, c->plate_w_per_k[k], dt_s);
         sums->heat_j[k] = total(heat, n);
         for (int64_t r = c->first_rack[k]; r < c->first_rack[k + 1]; r++)
             rack_j[r] = total(energy + c->first_gpu[r] - lo,

@@ -75,7 +75,7 @@ def run(
     with marked_failed(folder), interrupts() as interrupted:
         inputs_file.write(folder.path / "inputs.arrow", records, {"scenario": scenario.name})
         with TraceWriter(folder.traces, epoch_ns(scenario)) as trace:
-            write_dimensions(trace, world, plans)
+            write_dimensions(trace, world)
             cast = Cast(world, plans, records, models, trace)
             advance(cast, trace, round(scenario.duration_s * 1e9), interrupted, show)
             cast.close()

@@ -1,9 +1,10 @@
 """The air outside, hour by hour: a climate of the catalogue, a weather file, or a constant.
 
 A climate is the mean day of each month. From the middle of one month to that of the next it
-changes linearly; it has no hot spells and no cold ones, so a question about extremes needs a
-weather file. Of a file, the hours of the same month, day and hour are taken, and those of
-28 February also on the 29th. The clock is local standard time all year.
+changes linearly; it has no hot spells and no cold ones, so a question about extremes needs its
+hottest day, which is repeated all year, or a weather file. Of a file, the hours of the same month,
+day and hour are taken, and those of 28 February also on the 29th. The clock is local standard time
+all year.
 """
 
 import datetime
@@ -49,7 +50,7 @@ def draw_weather(
     """
     if asked.constant_c is not None:
         return [_record(0, site, asked.constant_c, _constant_wet_bulb_c(asked.constant_c))]
-    year = _file(asked.epw) if asked.epw is not None else _climate(str(asked.climate))
+    year = _file(asked.epw) if asked.epw is not None else _climate(str(asked.climate), asked.day)
     full_hour = start.replace(minute=0, second=0, microsecond=0)
     into_ns = (start - full_hour) // datetime.timedelta(microseconds=1) * 1000
     last = math.ceil((into_ns + duration_s * NS_PER_S) / _HOUR_NS)
@@ -84,12 +85,16 @@ def _file(path: Path) -> _Year:
     return _Year(year.dry_bulb_c, wet_bulb_c(*year))
 
 
-def _climate(name: str) -> _Year:
-    """Spread the mean days of a climate's months over a year.
+def _climate(name: str, day: str) -> _Year:
+    """Spread the mean days of a climate's months over a year, or repeat its hottest day.
 
     The climate's columns are the hours of the day, each named by its end.
     """
     sheet = catalog.sheet("climate", name)
+    if day == "hottest":
+        return _Year(
+            *(np.resize(sheet.list(f"hot_day_{air}"), HOURS_PER_YEAR) for air in _Year._fields)
+        )
     return _Year(_spread(sheet.list("dry_bulb_c")), _spread(sheet.list("wet_bulb_c")))
 
 

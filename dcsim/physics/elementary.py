@@ -91,10 +91,10 @@ def total(column: Any) -> float:
 def lowest_of_8(column: Any, lowest: Any) -> None:
     """Write the minimum of each eight entries of *column*; shapes (8 n,) and (n,)."""
     for i in range(lowest.shape[0]):
-        c = column[8 * i : 8 * i + 8]
-        lowest[i] = min(
-            min(min(c[0], c[1]), min(c[2], c[3])), min(min(c[4], c[5]), min(c[6], c[7]))
-        )
+        k = 8 * i
+        low = min(min(column[k], column[k + 1]), min(column[k + 2], column[k + 3]))
+        high = min(min(column[k + 4], column[k + 5]), min(column[k + 6], column[k + 7]))
+        lowest[i] = min(low, high)
 
 
 @kernel(reduction=True)
@@ -102,8 +102,9 @@ def mean_of_8(column: Any, mean: Any) -> None:
     """Write the mean of each eight entries of *column*; shapes (8 n,) and (n,)."""
     eighth = column.dtype.type(0.125)
     for i in range(mean.shape[0]):
-        c = column[8 * i : 8 * i + 8]
-        low, high = (c[0] + c[1]) + (c[2] + c[3]), (c[4] + c[5]) + (c[6] + c[7])
+        k = 8 * i
+        low = (column[k] + column[k + 1]) + (column[k + 2] + column[k + 3])
+        high = (column[k + 4] + column[k + 5]) + (column[k + 6] + column[k + 7])
         mean[i] = (low + high) * eighth
 
 
@@ -112,7 +113,8 @@ def largest(column: Any) -> float:
     """Return the maximum of a contiguous slice of 8 n entries, at least 8, as float64."""
     most = column[0]
     for i in range(column.shape[0] // 8):
-        c = column[8 * i : 8 * i + 8]
-        of_8 = max(max(max(c[0], c[1]), max(c[2], c[3])), max(max(c[4], c[5]), max(c[6], c[7])))
-        most = max(most, of_8)
-    return np.float64(most)
+        k = 8 * i
+        low = max(max(column[k], column[k + 1]), max(column[k + 2], column[k + 3]))
+        high = max(max(column[k + 4], column[k + 5]), max(column[k + 6], column[k + 7]))
+        most = max(most, max(low, high))
+    return float(most)

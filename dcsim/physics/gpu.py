@@ -40,6 +40,7 @@ from dcsim.physics.elementary import (
     scratch,
     total,
 )
+from dcsim.physics.response import advance_slice
 from dcsim.world.site import Site
 from dcsim.world.tables import GpuTable, Real
 
@@ -134,7 +135,7 @@ def evaluate_slice(
         out = conductance[i] * film
         heat[i] = (plate[i] - inlet_c) * out
         slope[i] = ((flow - heat[i]) * per_plate - inlet_k_per_s) * out
-        rise[i] = (power[i] - flow) * per_package
+        rise[i] = max((power[i] - flow) * per_package, (flow - heat[i]) * per_plate)
 
 
 @kernel
@@ -174,69 +175,6 @@ def regime_slice(
         by_package[i] = g
         by_plate[i] = h
         constant[i] = power[i] - g * temp[i] - h * plate[i]
-
-
-@kernel
-def advance_slice(
-    temp: Any,
-    plate: Any,
-    conductance: Any,
-    constant: Any,
-    by_package: Any,
-    by_plate: Any,
-    energy: Any,
-    heat: Any,
-    law: GpuLaw,
-    inlet_c: Any,
-    inlet_k_per_s: Any,
-    film: Any,
-    dt_s: Any,
-) -> None:
-    """Advance both temperatures of one group by *dt_s*; write energy in and heat out [J]."""
-    real = temp.dtype.type
-    magic = real(magic_of(temp.itemsize))
-    half = real(0.5)
-    through = real(1) / law.package_plate_k_per_w
-    per_package = real(1) / law.package_j_per_k
-    per_plate = real(1) / law.plate_j_per_k
-    inlet_k_s = (inlet_c + half * inlet_k_per_s * dt_s) * dt_s
-    for i in range(temp.shape[0]):
-        # dx/dt = A x + b + ramp, x = (T_j, T_c).
-        out = conductance[i] * film
-        a11 = (by_package[i] - through) * per_package
-        a12 = (through + by_plate[i]) * per_package
-        a21 = through * per_plate
-        a22 = -(through + out) * per_plate
-        ramp = inlet_k_per_s * out * per_plate
-        per_det = real(1) / (a11 * a22 - a12 * a21)
-        # The solution that follows the ramp: u + v t.
-        v1 = a12 * ramp * per_det
-        v2 = -a11 * ramp * per_det
-        c1 = v1 - constant[i] * per_package
-        c2 = v2 - inlet_c * out * per_plate
-        u1 = (a22 * c1 - a12 * c2) * per_det
-        u2 = (a11 * c2 - a21 * c1) * per_det
-        # exp(A t) by its two eigenvalues, both real and negative.
-        mean = half * (a11 + a22)
-        gap = half * (a11 - a22)
-        split = max(np.sqrt(gap * gap + a12 * a21), real(1e-3))
-        fast = exp(max((mean - split) * dt_s, real(-80)), real, magic)
-        slow = exp(max((mean + split) * dt_s, real(-80)), real, magic)
-        even = half * (slow + fast)
-        odd = half * (slow - fast) / split
-        y1 = temp[i] - u1
-        y2 = plate[i] - u2
-        s1 = even * y1 + odd * (gap * y1 + a12 * y2)
-        s2 = even * y2 + odd * (a21 * y1 - gap * y2)
-        temp[i] = u1 + v1 * dt_s + s1
-        plate[i] = u2 + v2 * dt_s + s2
-        # Integrals of both temperatures, and of what they drive.
-        d1 = s1 - y1
-        d2 = s2 - y2
-        sum1 = (u1 + half * v1 * dt_s) * dt_s + (a22 * d1 - a12 * d2) * per_det
-        sum2 = (u2 + half * v2 * dt_s) * dt_s + (a11 * d2 - a21 * d1) * per_det
-        energy[i] = constant[i] * dt_s + by_package[i] * sum1 + by_plate[i] * sum2
-        heat[i] = (sum2 - inlet_k_s) * out
 
 
 @kernel

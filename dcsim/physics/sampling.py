@@ -15,30 +15,39 @@ BINS_COUNT = 128
 
 
 class GpuSample(NamedTuple):
-    """Of the GPUs that are on: how many, mean temperature [degC], mean and lowest clock [-]."""
+    """Of the GPUs that are on: how many, mean temperature [degC], mean clock [-]."""
 
     on_count: int
     temp_c_mean: float
     clock_frac_mean: float
-    clock_frac_min: float
+
+
+@kernel(reduction=True)
+def _sums(temp: Any, clock: Any, on: Any) -> tuple[float, float, float]:
+    """Return count, sum of temperatures and sum of clocks of the GPUs that are on."""
+    count = temp_sum = clock_sum = 0.0
+    for i in range(temp.shape[0]):
+        count += np.float64(on[i])
+        temp_sum += np.float64(on[i] * temp[i])
+        clock_sum += np.float64(on[i] * clock[i])
+    return count, temp_sum, clock_sum
 
 
 @kernel
-def sample_gpus(gpu: GpuTable, histogram: Any) -> tuple[int, float, float, float]:
-    """Write the histogram of package temperatures by 1 K, int32[128]; return a `GpuSample`."""
-    histogram[:] = 0
-    count = 0
-    temp_sum = clock_sum = 0.0
-    clock_min = 2.0
-    for i in range(gpu.temp_c.shape[0]):
-        if gpu.on_frac[i] > 0:
-            count += 1
-            temp_sum += gpu.temp_c[i]
-            clock_sum += gpu.clock_frac[i]
-            clock_min = min(clock_min, np.float64(gpu.clock_frac[i]))
-            place = np.int32(max(gpu.temp_c[i], np.float32(0)))
-            histogram[min(place, np.int32(BINS_COUNT - 1))] += 1
-    return count, temp_sum / max(count, 1), clock_sum / max(count, 1), clock_min
+def sample_gpus(gpu: GpuTable, histogram: Any) -> GpuSample:
+    """Write the histogram of package temperatures by 1 K, int32[128], of the GPUs that are on."""
+    # Four lanes, so that neighbours of one temperature do not wait for one another.
+    lanes = np.zeros((4, BINS_COUNT), np.int32)
+    last = np.int32(BINS_COUNT - 1)
+    for i in range(gpu.temp_c.shape[0] // 4):
+        for lane in range(4):
+            temp = np.int32(gpu.temp_c[4 * i + lane])
+            place = min(max(temp, np.int32(0)), last)
+            lanes[lane, place] += np.int32(gpu.on_frac[4 * i + lane])
+    histogram[:] = lanes.sum(axis=0)
+    count, temp_sum, clock_sum = _sums(gpu.temp_c, gpu.clock_frac, gpu.on_frac)
+    on = max(count, 1.0)
+    return GpuSample(int(count), temp_sum / on, clock_sum / on)
 
 
 @kernel

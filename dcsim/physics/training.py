@@ -24,20 +24,25 @@ SEGMENT_PARTS = (*PARTS, "checkpoint_stall")
 
 
 @kernel
-def slowdown_of(node_clock: Real, seat_node: I32, slowdown: F64) -> None:
-    """Write highest over actual clock for each seat; shapes (nodes_count,), (dp, pp), (dp, pp)."""
+def live_step(
+    step: StepTime, clock: Real, mean_clock: Real, rails: F64, seat_node: I32, nodes: I32
+) -> tuple[float, float, float]:
+    """Return the step [s] as the network is and as if it were whole, and the mean clock [-].
+
+    *clock*, *mean_clock* and *rails* are columns of nodes, *seat_node* is (dp, pp), *nodes* (n,).
+    """
+    slowdown = np.empty(seat_node.shape)
     for replica in range(seat_node.shape[0]):
         for stage in range(seat_node.shape[1]):
-            slowdown[replica, stage] = 1.0 / np.float64(node_clock[seat_node[replica, stage]])
-
-
-@kernel
-def mean_clock(node_mean_clock: Real, nodes: I32) -> float:
-    """Return the mean clock of the GPUs of *nodes*; shapes (nodes_count,) and (n,)."""
-    acc = 0.0
+            slowdown[replica, stage] = 1.0 / np.float64(clock[seat_node[replica, stage]])
+    mean, network = 0.0, 1.0
     for k in range(nodes.shape[0]):
-        acc += np.float64(node_mean_clock[nodes[k]])
-    return float(acc / nodes.shape[0])
+        mean += np.float64(mean_clock[nodes[k]])
+        network = min(network, rails[nodes[k]])
+    whole_s = step_now(step, slowdown, 1.0, 1.0)
+    network = max(network, 1e-6)
+    now_s = whole_s if network == 1.0 else step_now(step, slowdown, network, network)
+    return now_s, whole_s, mean / nodes.shape[0]
 
 
 class TrainingModel:
@@ -68,21 +73,18 @@ class TrainingModel:
 
     def _step(self, placement: Placement) -> tuple[float, F64]:
         """Return the step [s] without checkpoint stalls, and its parts [s]."""
-        site = self._site
-        step: StepTime
-        step, seat_node, nodes = placement
-        slowdown = np.empty(seat_node.shape)
-        slowdown_of(site.node.clock_frac, seat_node, slowdown)
-        network = max(float(site.node.rails_frac[nodes].min()), 1e-6)
-        now_s = step_now(step, slowdown, network, network)
-        whole_s = now_s if network == 1.0 else step_now(step, slowdown, 1.0, 1.0)
-        mean = mean_clock(site.node.mean_clock_frac, nodes)
+        nodes = self._site.node
+        step, *seats = placement
+        now_s, whole_s, mean = live_step(
+            step, nodes.clock_frac, nodes.mean_clock_frac, nodes.rails_frac, *seats
+        )
         capped_s = whole_s
         if self._gpu_model.hot:
-            clock_under_cap(site.gpu, self._gpu_model.law, self._capped, self._capped_mean)
-            slowdown_of(self._capped, seat_node, slowdown)
-            capped_s = step_now(step, slowdown, 1.0, 1.0)
-            mean = mean_clock(self._capped_mean, nodes)
+            law = self._gpu_model.law
+            clock_under_cap(self._site.gpu, law, self._capped, self._capped_mean)
+            _now_s, capped_s, mean = live_step(
+                step, self._capped, self._capped_mean, nodes.rails_frac, *seats
+            )
         return now_s, decompose(step, 1.0 / mean, capped_s, whole_s, now_s)
 
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from math import gcd
 from typing import Any
 
 import numpy as np
 
 from dcsim.contract import Fact, Model
 from dcsim.engine import Island, Sim
-from dcsim.inputs.records import Record
+from dcsim.inputs.records import Record, ns
 from dcsim.physics.gpu import GpuModel
+from dcsim.processes.dimensions import write_job
 from dcsim.processes.jobs import JobLife
 from dcsim.processes.log import EventLog
 from dcsim.processes.nodes import NodeLives
@@ -18,10 +20,14 @@ from dcsim.processes.plan import JobPlan
 from dcsim.processes.progress import Progress
 from dcsim.processes.recorder import Recorder
 from dcsim.processes.scheduler import Scheduler
+from dcsim.scenario import Record as RecordAsked
 from dcsim.trace import TraceWriter
 from dcsim.world import Site, World
 
 Models = Callable[[Site], Sequence[Model]]
+
+GRID_NS = 300_000_000_000
+"""The report grid unless rows are asked for at other times."""
 
 WRITABLE = (
     *("gpu.load_frac", "gpu.on_frac", "gpu.ceiling_x", "node.up", "node.busy_frac"),
@@ -56,7 +62,11 @@ class Cast:
     ) -> None:
         self.world = world
         self._trace = trace
-        self.islands = {name: _island(site, models(site)) for name, site in world.sites.items()}
+        grid_ns = grid_of(world.scenario.record)
+        self.islands = {
+            name: _island(site, models(site), grid_ns) for name, site in world.sites.items()
+        }
+        self._unplaced = {of_job[name].job: of_job[name] for of_job in plans for name in of_job}
         self.sim = Sim(list(self.islands.values()), self._deliver)
         self.log = EventLog(trace.row, lambda: self.sim.now_ns)
         self.scheduler = Scheduler(world.sites, plans, self._make_job)
@@ -73,6 +83,7 @@ class Cast:
             self.scheduler,
             self.log,
             job_index,
+            trace.rows,
         )
         self.recorders = self._recorders()
         self.sim.process(self.outside.feed(records))
@@ -84,6 +95,8 @@ class Cast:
             recorder.write_site(now_ns)
         for job in self.scheduler.jobs:
             job.progress.close_segment(now_ns)
+        for plan in self._unplaced.values():
+            write_job(self._trace, self.world, plan, None)
 
     def counts(self) -> dict[str, int]:
         """Return how much work the run was: stops, evaluations, events of the heap, instants."""
@@ -95,7 +108,12 @@ class Cast:
         }
 
     def _make_job(self, site: Site, plan: JobPlan) -> JobLife:
-        progress = Progress(site, plan, self._trace.row)
+        """Begin the life of a job that has a place; its row comes before its segments."""
+        del self._unplaced[plan.job]
+        write_job(self._trace, self.world, plan, site)
+        self._trace.flush()
+        arrive_ns = ns(self.world.scenario.jobs[plan.job].arrive_s)
+        progress = Progress(site, plan, self._trace.row, arrive_ns)
         job = JobLife(
             self.sim, self.islands[site.name], site, plan, self.log, progress, self.scheduler
         )
@@ -157,10 +175,18 @@ class Cast:
             self.log.add(LOGGED[fact.kind], site, fact.table, fact.row, because=cause)
 
 
-def _island(site: Site, models: Sequence[Model]) -> Island:
+def grid_of(record: RecordAsked) -> int:
+    """Return the report grid [ns]: every instant at which a row is due lies on it."""
+    asked_s = [record.site_every_s, record.rack_every_s]
+    if record.gpus == "always":
+        asked_s.append(record.gpu_every_s)
+    return gcd(GRID_NS, *map(ns, asked_s))
+
+
+def _island(site: Site, models: Sequence[Model], grid_ns: int) -> Island:
     columns: dict[str, Any] = site.columns("state", "mode")
     asked = {name: columns[name] for name in WRITABLE}
-    return Island(site.name, site, models, asked)
+    return Island(site.name, site, models, asked, grid_ns)
 
 
 def pulse(world: World) -> tuple[int, float]:

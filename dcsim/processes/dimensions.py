@@ -5,6 +5,7 @@ from itertools import accumulate
 import numpy as np
 
 from dcsim.errors import ScenarioError
+from dcsim.inputs.records import ns
 from dcsim.processes.plan import JobPlan
 from dcsim.scenario import Scenario
 from dcsim.trace import TraceWriter
@@ -12,8 +13,8 @@ from dcsim.trace.schema import TABLES
 from dcsim.world import Site, World, name_of
 
 
-def write_dimensions(trace: TraceWriter, world: World, plans: list[dict[str, JobPlan]]) -> None:
-    """Write the rows of dim_site, dim_rack, dim_node and dim_job."""
+def write_dimensions(trace: TraceWriter, world: World) -> None:
+    """Write the rows of dim_site, dim_rack and dim_node."""
     sites = list(world.sites.values())
     racks = [0, *accumulate(len(site.rack.pdu) for site in sites)]
     nodes = [0, *accumulate(len(site.node.rack) for site in sites)]
@@ -21,8 +22,6 @@ def write_dimensions(trace: TraceWriter, world: World, plans: list[dict[str, Job
         _write_site(trace, site)
         _write_racks(trace, site, first_rack)
         _write_nodes(trace, site, first_rack, first_node)
-    for index, of_job in enumerate(plans):
-        _write_job(trace, world, index, of_job)
     trace.flush()
 
 
@@ -76,25 +75,24 @@ def _write_nodes(trace: TraceWriter, site: Site, first_rack: int, first: int) ->
     )
 
 
-def _write_job(trace: TraceWriter, world: World, index: int, of_job: dict[str, JobPlan]) -> None:
-    job = world.scenario.jobs[index]
-    name, plan = next(iter(of_job.items()))
-    site = world.sites[name]
+def write_job(trace: TraceWriter, world: World, plan: JobPlan, site: Site | None) -> None:
+    """Write the row of dim_job of a job at the site where it runs, None if it was never placed."""
+    job = world.scenario.jobs[plan.job]
     trace.row(
         "dim_job",
         {
-            "job_id": index,
+            "job_id": plan.job,
             "name": job.name,
-            "site_id": site.index if len(of_job) == 1 else -1,
+            "site_id": -1 if site is None else site.index,
             "model": job.model if isinstance(job.model, str) else "described in the scenario",
             "gpus_count": plan.layout.gpus_count,
             "tp_count": plan.layout.tp,
             "pp_count": plan.layout.pp,
             "dp_count": plan.layout.dp,
-            "arrive_ns": round(job.arrive_s * 1e9),
+            "arrive_ns": ns(job.arrive_s),
             "tokens_per_step": plan.tokens_per_step,
             "flop_per_step": plan.flop_per_step,
-            "gpu_peak_flop_per_s": site.sheets["gpu"]["peak_bf16_flop_per_s"],
+            "gpu_peak_flop_per_s": plan.gpu_peak_flop_per_s,
             "target_tokens_count": _or_nan(None if job.target is None else job.target.tokens),
         },
     )

@@ -3,7 +3,7 @@
 The table is the whole automaton. Discrete are placement, long checkpoint stalls, failure, each
 phase of the recovery, evaluation and planned work; progress in between is a rate that physics
 publishes. Further losses are noted while the job still looks for what failed; once it restarts,
-they begin the recovery anew.
+they begin the recovery anew, and planned work on its nodes makes it move again.
 """
 
 from collections.abc import Generator
@@ -14,6 +14,7 @@ import simpy
 
 from dcsim.contract import Fact
 from dcsim.engine import Activity, Inbox, Island, Sim, Timer
+from dcsim.inputs.records import ns
 from dcsim.processes.log import NO_CAUSE, EventLog
 from dcsim.processes.plan import JobPlan
 from dcsim.processes.progress import Progress
@@ -21,7 +22,7 @@ from dcsim.world import Placement, Site
 from dcsim.world.tables import I32
 
 _LOOKING = ("detecting", "diagnosing", "waiting_for_nodes")
-_RESTARTING = ("replacing", "initialising", "restoring", "warming", "starting")
+_MOVING = ("starting", "replacing", "initialising", "restoring", "warming", "maintenance")
 _WORKING = ("running", "evaluating", "checkpointing")
 
 JOB: dict[tuple[str, str], tuple[str, str]] = {
@@ -30,7 +31,7 @@ JOB: dict[tuple[str, str], tuple[str, str]] = {
     ("running", "checkpoint_due"): ("checkpointing", "pause_to_save"),
     ("checkpointing", "phase_over"): ("running", "saved"),
     ("running", "evaluation_due"): ("evaluating", "pause_to_evaluate"),
-    ("evaluating", "phase_over"): ("running", "run"),
+    ("evaluating", "phase_over"): ("running", "evaluated"),
     ("running", "finished"): ("done", "finish"),
     ("detecting", "phase_over"): ("diagnosing", "diagnose"),
     ("diagnosing", "phase_over"): ("waiting_for_nodes", "ask_for_nodes"),
@@ -38,20 +39,15 @@ JOB: dict[tuple[str, str], tuple[str, str]] = {
     ("replacing", "phase_over"): ("initialising", "initialise"),
     ("initialising", "phase_over"): ("restoring", "restore"),
     ("restoring", "phase_over"): ("warming", "warm_up"),
-    ("warming", "phase_over"): ("running", "run"),
-    ("maintenance", "phase_over"): ("running", "run"),
+    ("warming", "phase_over"): ("running", "resume"),
+    ("maintenance", "phase_over"): ("running", "resume"),
     ("maintenance", "granted"): ("maintenance", "swap"),
-    **{(state, "drain"): ("maintenance", "leave_nodes") for state in _WORKING},
-    **{(state, "node_lost"): ("detecting", "interrupt") for state in _WORKING},
-    **{(state, "crashed"): ("detecting", "interrupt") for state in _WORKING},
+    **{(state, "drain"): ("maintenance", "save_and_leave") for state in _WORKING},
+    **{(state, "drain"): ("maintenance", "leave_nodes") for state in _MOVING},
+    **{(state, "node_lost"): ("detecting", "interrupt") for state in (*_WORKING, *_MOVING)},
+    **{(state, "crashed"): ("detecting", "interrupt") for state in (*_WORKING, *_MOVING)},
     **{(state, "node_lost"): (state, "note_loss") for state in _LOOKING},
     **{(state, "drain"): (state, "note_loss") for state in _LOOKING},
-    **{
-        (state, "node_lost"): ("detecting", "begin_again")
-        for state in (*_RESTARTING, "maintenance")
-    },
-    **{(state, "drain"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
-    **{(state, "crashed"): ("detecting", "begin_again") for state in (*_RESTARTING, "maintenance")},
 }
 """(state, fact) -> (state, action). What is not here (a timer of a state that is over, a crash of
 what stands still) changes nothing: see `JobLife.life`."""
@@ -83,6 +79,7 @@ class JobLife:
         self.plan = plan
         self.nodes: I32 = np.empty(0, np.int32)
         self.empty: set[int] = set()
+        self._bare: set[int] = set()
         self.progress = progress
         self._sim = sim
         self._island = island
@@ -127,24 +124,22 @@ class JobLife:
         event = self._log.add("job_started", self._site, job=self.plan.job, value=gpus)
         self._loss = Loss("start", event, None)
         self.progress.place(gpus)
-        self._wait_idle()
+        self._stand_still()
         self._phase("init", "warmup")
 
     def run(self, _fact: Fact) -> None:
         """Make steps until something is due."""
-        plan, site = self.plan, self._site
+        plan = self.plan
         with self._sim.change(f"{plan.name} runs", self._island) as edit:
             self._load(edit, plan.load_frac, 1.0)
             edit.put("job.running", plan.job, True)
             edit.put("job.stall_s", plan.job, plan.stall_per_step_s)
-        if self._loss.why != "start":
-            self._log.add("job_resumed", site, job=plan.job, because=self._loss.event)
         if not plan.checkpoints.remote.fluid:
-            self._timer("checkpoint_due", int(plan.checkpoints.remote.interval_s * 1e9))
+            self._timer("checkpoint_due", self.progress.until_save_ns())
         if plan.evaluation_every_s is not None:
             self._timer("evaluation_due", self.progress.until_evaluation_ns())
         if plan.target_steps is not None:
-            left_ns = (plan.target_steps - self.progress.steps()) * plan.step_ns
+            left_ns = max(0.0, plan.target_steps - self.progress.steps()) * plan.step_ns
             rate_of = self.progress.rate_against(plan.step_ns)
             done = Fact("finished", "job", plan.job)
             self._target = self._sim.start(left_ns, self.inbox, done, rate_of, [self._island])
@@ -152,7 +147,7 @@ class JobLife:
     def pause_to_save(self, _fact: Fact) -> None:
         """Stand still for a long checkpoint."""
         self._stand_still()
-        self._after("phase_over", int(self.plan.checkpoints.remote.stall_s * 1e9))
+        self._after("phase_over", ns(self.plan.checkpoints.remote.stall_s))
 
     def saved(self, fact: Fact) -> None:
         """Note the save; it is durable once drained. Run on."""
@@ -163,7 +158,18 @@ class JobLife:
     def pause_to_evaluate(self, _fact: Fact) -> None:
         """Use the GPUs for an evaluation; no steps are made."""
         self._stand_still(self.plan.load_frac)
-        self._after("phase_over", int(self.plan.evaluation_for_s * 1e9))
+        self._after("phase_over", ns(self.plan.evaluation_for_s))
+
+    def evaluated(self, fact: Fact) -> None:
+        """The evaluation is whole; run on."""
+        self.progress.evaluated()
+        self.run(fact)
+
+    def resume(self, fact: Fact) -> None:
+        """Every node has its state again; make steps."""
+        self._bare.clear()
+        self._log.add("job_resumed", self._site, job=self.plan.job, because=self._loss.event)
+        self.run(fact)
 
     def finish(self, _fact: Fact) -> None:
         """Give everything back."""
@@ -175,32 +181,19 @@ class JobLife:
     # Failure and recovery
 
     def interrupt(self, fact: Fact) -> None:
-        """Stop making steps, fall back to the last durable step, look for the cause."""
-        self._loss = Loss(*fact.payload)
-        event = self._log.add(
-            "job_interrupted", self._site, job=self.plan.job, because=self._loss.event, value=1.0
-        )
-        self._loss = self._loss._replace(event=event)
-        self._stand_still()
-        self._note(fact)
-        self._roll_back()
-        self._phase("detect")
-
-    def begin_again(self, fact: Fact) -> None:
-        """A failure during the restart: the recovery begins anew."""
-        self._loss = Loss(*fact.payload)
-        event = self._log.add(
-            "job_interrupted", self._site, job=self.plan.job, because=self._loss.event, value=1.0
-        )
-        self._loss = self._loss._replace(event=event)
+        """Stop what it does, fall back to the last durable step, look for the cause."""
+        self._leave(Loss(*fact.payload), unexpected=True)
         self._scheduler.withdraw(self)
-        self._note(fact)
-        self._wait_idle()
+        self.note_loss(fact)
         self._phase("detect")
 
     def note_loss(self, fact: Fact) -> None:
-        """One more node to replace; the search goes on."""
+        """One more node to replace, and perhaps the last copy of its state."""
         self._note(fact)
+        lost = self.progress.roll_back(self._sim.now_ns, self._lost_both_copies())
+        if lost > 0.0:
+            job, because = self.plan.job, self._loss.event
+            self._log.add("job_rollback", self._site, job=job, because=because, value=lost)
 
     def diagnose(self, _fact: Fact) -> None:
         """Find out which nodes are to be replaced."""
@@ -235,51 +228,57 @@ class JobLife:
 
     # Planned work
 
-    def leave_nodes(self, fact: Fact) -> None:
-        """Save, and go on elsewhere: planned, so nothing is lost."""
-        event = self._log.add(
-            "job_interrupted", self._site, job=self.plan.job, because=fact.payload[1], value=0.0
-        )
-        self._loss = Loss("maintenance", event, None)
+    def save_and_leave(self, fact: Fact) -> None:
+        """Save first: work is planned, so nothing is lost."""
         self._stand_still()
         self.progress.save(self._sim.now_ns, drained=True)
-        self._note(fact)
+        self.leave_nodes(fact)
+
+    def leave_nodes(self, fact: Fact) -> None:
+        """Stop, and go on elsewhere as soon as there are nodes for all empty seats."""
+        self._leave(Loss(*fact.payload), unexpected=False)
+        self.note_loss(fact)
         self._scheduler.ask(self)
 
     def swap(self, fact: Fact) -> None:
         """Move to the granted nodes; the time is that of a restart without a search."""
         if self._take_seats(fact.payload):
+            self._scheduler.withdraw(self)
             self._phase("replace", "init", "load", "warmup")
         else:
             self._scheduler.ask(self)
 
     # Parts
 
+    def _leave(self, loss: Loss, *, unexpected: bool) -> None:
+        """Stand still because of *loss*, and log it."""
+        job, value = self.plan.job, float(unexpected)
+        event = self._log.add(
+            "job_interrupted", self._site, job=job, because=loss.event, value=value
+        )
+        self._loss = loss._replace(event=event)
+        self._stand_still()
+
     def _note(self, fact: Fact) -> None:
-        """Note which seat a lost node leaves empty; a crash leaves none."""
+        """Note which seat a lost node leaves empty and without state; a crash leaves none."""
         if fact.kind != "crashed":
             seats = np.flatnonzero(self.nodes == fact.row).tolist()
-            self.empty.update(seat for seat in seats if seat not in self.empty)
-
-    def _roll_back(self) -> None:
-        lost = self.progress.roll_back(self._sim.now_ns, self._lost_both_copies())
-        self._log.add(
-            "job_rollback", self._site, job=self.plan.job, because=self._loss.event, value=lost
-        )
+            self.empty.update(seats)
+            self._bare.update(seats)
 
     def _lost_both_copies(self) -> bool:
-        """Whether a node and the peer that holds its copy, half the job away, are both gone."""
+        """Whether a node and the peer that holds its copy, half the job away, lost their state."""
         size = len(self.nodes)
-        return size > 1 and any((seat + size // 2) % size in self.empty for seat in self.empty)
+        return any((seat + size // 2) % size in self._bare for seat in self._bare)
 
     def _take_seats(self, granted: list[int]) -> bool:
         """Seat the granted nodes that are still up; return whether no seat is empty."""
         up = self._site.node.up & self._site.node.reachable
-        for node in granted:
-            if up[node] and self.empty:
-                seat = min(self.empty)
-                self.empty.remove(seat)
-                self.nodes[seat] = node
+        usable = [node for node in granted if up[node]]
+        seats = sorted(self.empty)[: len(usable)]
+        self.nodes[seats] = usable[: len(seats)]
+        self.empty.difference_update(seats)
+        self._scheduler.release(self, usable[len(seats) :])
         self._seat()
         return not self.empty
 
@@ -289,49 +288,41 @@ class JobLife:
         self._site.placement[self.plan.job] = Placement(
             self.plan.step, np.ascontiguousarray(seat_node), np.sort(self.nodes)
         )
-        mask = np.zeros(len(self._site.node.up), np.bool_)
-        mask[self.nodes] = True
-        self._member = np.repeat(mask, self._site.gpus_per_node)
-        self._node_member = mask
 
     def _stand_still(self, load_frac: float | None = None) -> None:
         with self._sim.change(f"{self.plan.name} stops", self._island) as edit:
             edit.put("job.running", self.plan.job, False)
             self._load(edit, self.plan.wait_frac if load_frac is None else load_frac, 0.0)
         self.progress.stop(self._sim.now_ns)
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._drop_timers()
         if self._target is not None:
             self._sim.cancel(self._target)
             self._target = None
 
-    def _wait_idle(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        with self._sim.change(f"{self.plan.name} waits", self._island) as edit:
-            self._load(edit, self.plan.wait_frac, 0.0)
-
     def _load(self, edit: Any, load_frac: float, busy_frac: float) -> None:
         """Set the load of the job's GPUs and hosts that are up."""
         site = self._site
-        on = self._member & (site.gpu.on_frac > 0)
+        member = np.zeros(len(site.node.up), np.bool_)
+        member[np.delete(self.nodes, sorted(self.empty))] = True
+        on = np.repeat(member, site.gpus_per_node) & (site.gpu.on_frac > 0)
         load = np.where(on, site.gpu.load_frac.dtype.type(load_frac), site.gpu.load_frac)
         edit.put("gpu.load_frac", slice(None), load)
-        up = self._node_member & site.node.up
-        edit.put("node.busy_frac", slice(None), np.where(up, busy_frac, site.node.busy_frac))
+        busy = np.where(member & site.node.up, busy_frac, site.node.busy_frac)
+        edit.put("node.busy_frac", slice(None), busy)
 
     def _phase(self, *phases: str) -> None:
         self._after("phase_over", sum(self.plan.phases.time_ns(p, self._loss.u) for p in phases))
 
     def _after(self, kind: str, delay_ns: int) -> None:
         """Replace all waits by one."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._drop_timers()
         self._timer(kind, delay_ns)
 
     def _timer(self, kind: str, delay_ns: int) -> None:
         fact = Fact(kind, "job", self.plan.job)
         self._timers.append(self._sim.timer(self.inbox, delay_ns, fact))
+
+    def _drop_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()

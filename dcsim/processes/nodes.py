@@ -12,6 +12,7 @@ import simpy
 
 from dcsim.contract import Fact
 from dcsim.engine import Inbox, Island, Sim, Timer
+from dcsim.inputs.records import ns
 from dcsim.processes.log import NO_CAUSE, EventLog
 from dcsim.world import Site
 
@@ -33,6 +34,8 @@ NODE = {
 
 STAYS_ON = frozenset({"rails"})
 """Holds of a node that keeps its power."""
+ONCE = frozenset({"hot", "power", "rails"})
+"""Holds that say how things are, however often they are said; the others are counted."""
 COOL_C = 60.0
 RETRY_NS = 600_000_000_000
 """A node that shut down hot is tried again when it is this cool, every so often: judgements."""
@@ -55,7 +58,7 @@ class NodeLife:
         self._row = row
         self._log = log
         self._tell = tell
-        self._boot_ns = int(site.sheets["node"]["boot_s"] * 1e9)
+        self._boot_ns = ns(site.sheets["node"]["boot_s"])
         first = row * site.gpus_per_node
         self._boot: Timer | None = None
         self._gpus = slice(first, first + site.gpus_per_node)
@@ -83,11 +86,12 @@ class NodeLife:
         self._tell(self._site, self._row, Fact("lost", "node", self._row, (why, event, more)))
 
     def add_hold(self, fact: Fact) -> None:
-        """Stay out for one more reason; a failure of a node that is out is masked."""
-        why, cause, more = _read(fact)
-        self._hold(why, more)
+        """Stay out for one more reason; a failure of a node that is out changes nothing."""
+        why, _, more = _read(fact)
         if why == "repair":
-            self._log.add("masked", self._site, "node", self._row, because=cause)
+            self.mask(fact)
+            return
+        self._hold(why, more)
         if why not in STAYS_ON:
             with self._sim.change(f"node {why}", self._island) as edit:
                 edit.put("gpu.on_frac", self._gpus, 0.0)
@@ -128,9 +132,8 @@ class NodeLife:
         """Nothing to do."""
 
     def _hold(self, why: str, more: dict[str, Any]) -> None:
-        """Count a reason; one without a time of its own counts once."""
-        timed = "for_ns" in more
-        if timed or why not in self.holds:
+        """Count a reason."""
+        if why not in ONCE or why not in self.holds:
             self.holds[why] = self.holds.get(why, 0) + 1
             self._plan_release(why, more)
 
@@ -138,7 +141,7 @@ class NodeLife:
         delay_ns = RETRY_NS if why == "hot" else more.get("for_ns")
         if delay_ns is not None:
             release = Fact("release", "node", self._row, (why, NO_CAUSE, {}))
-            self._sim.timer(self.inbox, int(delay_ns), release)
+            self._sim.timer(self.inbox, delay_ns, release)
 
     def _too_hot(self) -> bool:
         return bool(self._site.gpu.temp_c[self._gpus].max() > COOL_C)

@@ -1,30 +1,36 @@
 """What comes from outside: inputs, in their order, each handed to what it hits.
 
 Scripted faults set the share of capacity that remains of what they match, and set it back when they
-are over; where several faults hit one thing, the worst counts.
+are over; where several faults hit one thing, the worst counts. Of a GPU, node or rack it is the
+share of the clock, and none is a node that is down.
 """
 
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import simpy
 
 from dcsim.contract import Fact
-from dcsim.engine import Edit, Inbox, Island, Sim
-from dcsim.inputs.records import Record
-from dcsim.processes.log import NO_CAUSE, EventLog
+from dcsim.engine import Inbox, Island, Sim
+from dcsim.inputs.records import Record, ns
+from dcsim.processes.log import NO_CAUSE, EventLog, Write
 from dcsim.processes.nodes import NodeLives
 from dcsim.processes.scheduler import Scheduler
+from dcsim.trace.schema import THING_KIND_ID_OF
 from dcsim.world import Site, matches
 from dcsim.world.names import Match
+from dcsim.world.tables import F64, I64
 
 INPUT_PRIORITY = 2
-NS_PER_HOUR = 3_600_000_000_000
 CLOCK_EXPONENT = 2.5
 
+LOWEST_CLOCK = 0.01
 COLUMNS = {
+    "gpu": "gpu.ceiling_x",
+    "node": "gpu.ceiling_x",
+    "rack": "gpu.ceiling_x",
     "cdu": "unit.flow_frac",
     "crah": "unit.flow_frac",
     "pump": "pump.capacity_frac",
@@ -37,7 +43,16 @@ COLUMNS = {
     "spine": "net.spine_frac",
     "link": "net.link_frac",
 }
-"""The column that holds the share of capacity of each kind of thing in the plant and the fabric."""
+"""The column that holds what remains of each kind of thing."""
+MACHINES = ("gpu", "node", "rack")
+FABRIC = ("leaf", "spine", "link")
+
+
+class Active(NamedTuple):
+    """A fault that is not over: what it matches, and the share that it leaves."""
+
+    match: Match
+    frac: float
 
 
 class Outside:
@@ -52,6 +67,7 @@ class Outside:
         scheduler: Scheduler,
         log: EventLog,
         job_index: Mapping[str, int],
+        write_rows: Write,
     ) -> None:
         self._sim = sim
         self._islands = islands
@@ -60,7 +76,8 @@ class Outside:
         self._scheduler = scheduler
         self._log = log
         self._job_index = job_index
-        self._active: dict[tuple[str, str, int], list[float]] = {}
+        self._write = write_rows
+        self._active: list[Active] = []
         self._next_air: dict[str, list[tuple[int, float, float]]] = {name: [] for name in sites}
         self._because: dict[tuple[str, str, int], int] = {}
         self.watched: list[tuple[Match, int]] = []
@@ -123,44 +140,44 @@ class Outside:
         node = int(row) if kind == "node" else int(row) // site.gpus_per_node
         u = tuple(payload["u"])
         if payload["action"] == "replace":
-            for_ns = int(payload["repair_s"] * 1e9)
+            for_ns = ns(payload["repair_s"])
             self._lives[name].put(node, "hold", "repair", event, u=u, for_ns=for_ns)
         else:
             self._lives[name].put(node, "crash", payload["cause"], event, u=u)
 
     def _leaf_fails(self, site: Site, leaf: int, payload: dict[str, Any], event: int) -> None:
         """A leaf breaks: jobs on its nodes crash once, as published, then run on without it."""
-        until_s = payload["repair_s"]
-        self._set([Match(site, "leaf", np.array([leaf]))], 0.0, event)
-        self._later([Match(site, "leaf", np.array([leaf]))], 0.0, int(until_s * 1e9), event)
+        if site.net.leaf_frac[leaf] <= 0.0:
+            self._log.add("masked", site, "leaf", leaf, because=event)
+            return
+        self._begin(Match(site, "leaf", np.array([leaf])), 0.0, event, ns(payload["repair_s"]))
         below = np.flatnonzero((site.clos.leaf_of_nic == leaf).any(axis=1))
-        for node in below[:1]:
-            self._lives[site.name].put(int(node), "crash", payload["cause"], event, u=payload["u"])
+        u = tuple(payload["u"])
+        for node in self._scheduler.one_node_each(site, below):
+            self._lives[site.name].put(node, "crash", payload["cause"], event, u=u)
 
     def _fault(self, target: str, payload: dict[str, Any]) -> None:
         """A scripted fault begins."""
-        found = matches(target, self._sites)
-        event = -1
-        for match in found:
-            row = int(match.rows[0]) if len(match.rows) == 1 else -1
+        until_ns = payload["until_ns"]
+        for_ns = None if until_ns is None else until_ns - self._sim.now_ns
+        for match in matches(target, self._sites):
             event = self._log.add(
                 "fault",
                 match.site,
                 match.kind,
-                row,
+                int(match.rows[0]) if len(match.rows) == 1 else -1,
                 value=payload["frac"],
                 hit=target,
                 origin=payload["origin"],
                 effect=payload["effect"],
             )
             self.watched.append((match, self._sim.now_ns))
-        self._set(found, payload["frac"], event)
-        if payload["until_ns"] is not None:
-            self._later(found, payload["frac"], payload["until_ns"] - self._sim.now_ns, event)
+            self._begin(match, payload["frac"], event, for_ns)
 
     def _maintenance(self, target: str, payload: dict[str, Any]) -> None:
         """Planned work: nodes are taken out for a time, a share of them at each turn if it
         rolls."""
+        for_ns = ns(payload["for_s"])
         for match in matches(target, self._sites):
             rows = match.rows
             if payload["frac"] is not None:
@@ -168,57 +185,64 @@ class Outside:
                 first = payload["turn"] * size % len(rows)
                 rows = np.take(rows, np.arange(first, first + size), mode="wrap")
             event = self._log.add("maintenance", match.site, match.kind, value=len(rows))
+            lives = self._lives[match.site.name]
             for row in rows:
-                for_ns = int(payload["for_s"] * 1e9)
-                self._lives[match.site.name].put(
-                    int(row), "hold", "maintenance", event, for_ns=for_ns
-                )
+                lives.put(int(row), "hold", "maintenance", event, for_ns=for_ns)
 
-    def _later(self, found: list[Match], frac: float, delay_ns: int, event: int) -> None:
-        def over() -> Generator[simpy.Event, Fact, None]:
-            inbox = Inbox(self._sim)
-            self._sim.timer(inbox, delay_ns, Fact("over", "fault", event))
-            yield inbox.get()
-            self._unset(found, frac, event)
+    def _begin(self, match: Match, frac: float, event: int, for_ns: int | None) -> None:
+        """Leave the share *frac* of what is matched, for a time or for good."""
+        site, active = match.site, Active(match, frac)
+        self._active.append(active)
+        self._because.update(((site.name, match.kind, int(row)), event) for row in match.rows)
+        self._apply(match, event)
+        if match.kind in MACHINES and frac <= 0.0:
+            more = {} if for_ns is None else {"for_ns": for_ns}
+            for node in np.unique(gpus_of(match) // site.gpus_per_node):
+                self._lives[site.name].put(int(node), "hold", "fault", event, **more)
+        if for_ns is not None:
+            self._sim.process(self._end(active, event, for_ns))
 
-        self._sim.process(over())
+    def _end(self, active: Active, event: int, for_ns: int) -> Generator[simpy.Event, Fact, None]:
+        """Give back, after a time, what other faults do not take."""
+        match, inbox = active.match, Inbox(self._sim)
+        self._sim.timer(inbox, for_ns, Fact("over", "fault", event))
+        yield inbox.get()
+        self._active = [other for other in self._active if other is not active]
+        self._log.add("fault_ended", match.site, match.kind, because=event)
+        self._apply(match, event)
 
-    def _set(self, found: list[Match], frac: float, event: int) -> None:
-        for match in found:
-            for row in match.rows:
-                thing = (match.site.name, match.kind, int(row))
-                self._active.setdefault(thing, []).append(frac)
-                self._because[thing] = event
-            self._apply(match, event, begins=True)
+    def _apply(self, match: Match, event: int) -> None:
+        """Write what remains of all things of a kind."""
+        site, name = match.site, COLUMNS[match.kind]
+        column = self._islands[site.name].columns[name]
+        left = self._left(site, name, len(column))
+        if name == "gpu.ceiling_x":
+            left = np.maximum(left, LOWEST_CLOCK) ** CLOCK_EXPONENT
+        changed = np.flatnonzero(column != left)
+        with self._sim.change(f"fault {event}", self._islands[site.name]) as edit:
+            edit.put(name, slice(None), left)
+            if match.kind in FABRIC and len(changed):
+                edit.put("net.version", 0, int(site.net.version[0]) + 1)
+        if match.kind in FABRIC and len(changed):
+            self._write(
+                "link",
+                {
+                    "t_ns": self._sim.now_ns,
+                    "site_id": site.index,
+                    "thing_kind_id": THING_KIND_ID_OF[match.kind],
+                    "row": changed,
+                    "capacity_frac": left[changed],
+                },
+            )
 
-    def _unset(self, found: list[Match], frac: float, event: int) -> None:
-        for match in found:
-            for row in match.rows:
-                self._active[match.site.name, match.kind, int(row)].remove(frac)
-            self._log.add("fault_ended", match.site, match.kind, because=event)
-            self._apply(match, event, begins=False)
-
-    def _apply(self, match: Match, event: int, *, begins: bool) -> None:
-        """Write what remains of each matched thing."""
-        site = match.site
-        left = np.array(
-            [min(self._active[site.name, match.kind, int(row)], default=1.0) for row in match.rows]
-        )
-        if match.kind in COLUMNS:
-            with self._sim.change(f"fault {event}", self._islands[site.name]) as edit:
-                edit.put(COLUMNS[match.kind], match.rows, left)
-                if match.kind in ("leaf", "spine", "link"):
-                    edit.put("net.version", 0, int(site.net.version[0]) + 1)
-            return
-        nodes = _nodes_of(match)
-        if match.kind in ("gpu", "node"):
-            with self._sim.change(f"fault {event}", self._islands[site.name]) as edit:
-                _lower_clocks(edit, match, left)
-        down = np.unique(nodes[np.repeat(left, len(nodes) // len(left)) <= 0.0])
-        held = down if begins else np.unique(nodes)
-        for node in held:
-            kind = "hold" if begins else "release"
-            self._lives[site.name].put(int(node), kind, "fault", event)
+    def _left(self, site: Site, column: str, count: int) -> F64:
+        """Return what all active faults leave of each row of a column, 1 for most."""
+        left = np.ones(count)
+        for match, frac in self._active:
+            if match.site is site and COLUMNS[match.kind] == column:
+                rows = gpus_of(match) if match.kind in MACHINES else match.rows
+                left[rows] = np.minimum(left[rows], frac)
+        return left
 
 
 def _above(site: Site, kind: str, row: int) -> Iterator[tuple[str, Iterable[int]]]:
@@ -239,21 +263,11 @@ def _above(site: Site, kind: str, row: int) -> Iterator[tuple[str, Iterable[int]
         yield plant, range(site.counts[plant])
 
 
-def _nodes_of(match: Match) -> Any:
-    """Return the nodes of the matched gpus, nodes or racks, as many for each."""
+def gpus_of(match: Match) -> I64:
+    """Return the GPUs of the matched gpus, nodes or racks."""
     if match.kind == "gpu":
-        return match.rows // match.site.gpus_per_node
-    if match.kind == "node":
         return match.rows
-    first = match.site.rack.first_node
-    return np.concatenate([np.arange(first[row], first[row + 1]) for row in match.rows])
-
-
-def _lower_clocks(edit: Edit, match: Match, left: Any) -> None:
-    """Lower the clock ceiling of the matched GPUs to the share that is left of it."""
-    rows = match.rows
-    if match.kind == "node":
-        width = match.site.gpus_per_node
-        rows = (rows[:, None] * width + np.arange(width)).ravel()
-        left = np.repeat(left, width)
-    edit.put("gpu.ceiling_x", rows, np.maximum(left, 0.01) ** CLOCK_EXPONENT)
+    site, nodes = match.site, match.rows
+    if match.kind == "rack":
+        nodes = np.flatnonzero(np.isin(site.node.rack, match.rows))
+    return (nodes[:, None] * site.gpus_per_node + np.arange(site.gpus_per_node)).ravel()

@@ -42,6 +42,7 @@ class JobPlan(NamedTuple):
     target_steps: float | None
     tokens_per_step: int
     flop_per_step: float
+    gpu_peak_flop_per_s: float
 
 
 def plan_jobs(scenario: Scenario, world: World) -> list[dict[str, JobPlan]]:
@@ -139,6 +140,7 @@ def _plan_of(
         target_steps=None if job.target is None else job.target.tokens / tokens,
         tokens_per_step=tokens,
         flop_per_step=flop_per_token(model, layout.sequence) * tokens,
+        gpu_peak_flop_per_s=gpu["peak_bf16_flop_per_s"],
     )
 
 

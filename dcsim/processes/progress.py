@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from math import floor, inf
 
+from dcsim.inputs.records import ns
 from dcsim.processes.log import NO_CAUSE, Write
 from dcsim.processes.plan import JobPlan
 from dcsim.processes.recovery import Tier
@@ -11,24 +12,26 @@ from dcsim.world import Site
 
 
 class Progress:
-    """Reads the job's row of physics; never writes it.
+    """Reads the job's row of physics; never writes it. The first segment begins at *from_ns*.
 
     `job.steps` counts all steps made; those that were lost are subtracted here.
     """
 
-    def __init__(self, site: Site, plan: JobPlan, write: Write) -> None:
+    def __init__(self, site: Site, plan: JobPlan, write: Write, from_ns: int) -> None:
         self._row = site.job
         self._plan = plan
         self._write = write
         self._lost = 0.0
         self._saves: list[tuple[int, float]] = []
-        self._base_steps = 0.0
+        self._local_steps = 0.0
+        self._remote_steps = 0.0
         self._ran_ns = 0
         self._ran_from_ns: int | None = None
         self._evaluated_ns = 0
+        self._saved_ns = 0
         self._state = "queued"
         self._cause = NO_CAUSE
-        self._from_ns = 0
+        self._from_ns = from_ns
         self._from_steps = 0.0
         self._from_spent = site.job.spent_s[plan.job].copy()
         self._gpus = 0
@@ -38,10 +41,12 @@ class Progress:
         return float(self._row.steps[self._plan.job]) - self._lost
 
     def useful_ns(self) -> float:
-        """Return the time of the steps that count, at the present mean step, as of the last
-        stop."""
+        """Return the time of the steps that count, as of the last stop.
+
+        It is without checkpoint stalls, and at the mean step of all that were made.
+        """
         made = float(self._row.steps[self._plan.job])
-        ran_s = float(self._row.spent_s[self._plan.job].sum())
+        ran_s = float(self._row.spent_s[self._plan.job, :-1].sum())
         return ran_s * self.steps() / made * 1e9 if made > 0.0 else 0.0
 
     def place(self, gpus: int) -> None:
@@ -56,37 +61,42 @@ class Progress:
     # Saves
 
     def save(self, now_ns: int, *, drained: bool = False) -> None:
-        """A discrete save of the present step, durable after its drain."""
-        drain_ns = 0 if drained else int(self._plan.checkpoints.remote.drain_s * 1e9)
+        """A discrete save of the present step to remote storage, durable after its drain."""
+        drain_ns = 0 if drained else ns(self._plan.checkpoints.remote.drain_s)
         self._saves.append((now_ns + drain_ns, self.steps()))
+        self._saved_ns = self._ran_ns
 
     def roll_back(self, now_ns: int, lost_copies: bool) -> float:
         """Fall back to the last durable step; return the steps lost.
 
-        With *lost_copies* a node and its peer are both gone, and only the remote tier helps.
+        With *lost_copies* a node and its peer are both gone, and only the remote tier helps. A
+        second call, when more was lost before the job runs again, loses only what is new.
         """
         done = self.steps()
-        local = None if lost_copies else self._plan.checkpoints.local
-        durable = max(
-            self._base_steps,
-            max((step for safe_ns, step in self._saves if safe_ns <= now_ns), default=0.0),
-            0.0 if local is None else self._fluid(local, done),
-            self._fluid(self._plan.checkpoints.remote, done),
-        )
-        durable = min(durable, done)
+        remote = self._remote(now_ns, done)
+        local = self._plan.checkpoints.local
+        kept = remote if lost_copies or local is None else self._fluid(local, self._local_steps, done)
+        durable = min(done, max(remote, kept))
         self._lost += done - durable
-        self._saves = [(0, durable)]
-        self._base_steps = durable
+        self._saves = [(safe_ns, step) for safe_ns, step in self._saves if step <= durable]
+        self._remote_steps = min(remote, durable)
+        self._local_steps = durable
+        self._saved_ns = self._ran_ns
         return done - durable
 
-    def _fluid(self, tier: Tier, done: float) -> float:
-        """Return the last step that a tier with short stalls holds safely."""
+    def _remote(self, now_ns: int, done: float) -> float:
+        """Return the last step that remote storage holds."""
+        saved = max((step for safe_ns, step in self._saves if safe_ns <= now_ns), default=0.0)
+        return max(saved, self._fluid(self._plan.checkpoints.remote, self._remote_steps, done))
+
+    def _fluid(self, tier: Tier, base: float, done: float) -> float:
+        """Return the last step that a tier with short stalls holds; it saves from *base* on."""
         if not tier.fluid or tier.interval_s == inf:
-            return 0.0
+            return base
         step_s = self._plan.step_ns * 1e-9
         every = max(1.0, floor(tier.interval_s / step_s))
-        drained = done - self._base_steps - tier.drain_s / step_s
-        return self._base_steps + max(0.0, floor(drained / every) * every)
+        drained = done - base - tier.drain_s / step_s
+        return base + max(0.0, floor(drained / every) * every)
 
     # Time
 
@@ -96,14 +106,17 @@ class Progress:
             self._ran_ns += now_ns - self._ran_from_ns
             self._ran_from_ns = None
 
+    def until_save_ns(self) -> int:
+        """Return how long the job has to run until its next long save."""
+        return self._saved_ns + ns(self._plan.checkpoints.remote.interval_s) - self._ran_ns
+
     def until_evaluation_ns(self) -> int:
         """Return how long the job has to run until its next evaluation."""
-        every_ns = int((self._plan.evaluation_every_s or inf) * 1e9)
-        due_ns = self._evaluated_ns + every_ns
-        if due_ns <= self._ran_ns:
-            self._evaluated_ns = self._ran_ns
-            due_ns = self._ran_ns + every_ns
-        return due_ns - self._ran_ns
+        return self._evaluated_ns + ns(self._plan.evaluation_every_s or inf) - self._ran_ns
+
+    def evaluated(self) -> None:
+        """Note that an evaluation is over; one that a failure ends is made again."""
+        self._evaluated_ns = self._ran_ns
 
     # Segments
 
@@ -127,7 +140,7 @@ class Progress:
                     "t_ns": now_ns,
                     "job_state_id": JOB_STATE_ID_OF[self._state],
                     "cause_id": self._cause,
-                    "gpus_allocated_count": self._gpus,
+                    "gpus_allocated_count": 0 if self._state == "queued" else self._gpus,
                     "steps": float(self._row.steps[index]) - self._from_steps,
                     **factors,
                 },

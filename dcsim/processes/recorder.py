@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from dcsim.inputs.records import ns
 from dcsim.physics.gpu import GpuModel, clock_under_cap
 from dcsim.physics.sampling import BINS_COUNT, sample_gpus, sample_racks
 from dcsim.processes.log import Write
@@ -52,13 +53,13 @@ class Recorder:
     def observe(self, now_ns: int, _on_grid: bool) -> None:
         """Look at a stop: remember extremes, and write what is due."""
         self._hottest_c = max(self._hottest_c, self._gpu_model.hottest_c)
-        if now_ns % int(self._asked.site_every_s * 1e9) == 0:
+        if now_ns % ns(self._asked.site_every_s) == 0:
             self.write_site(now_ns)
-        if now_ns % int(self._asked.rack_every_s * 1e9) == 0:
+        if now_ns % ns(self._asked.rack_every_s) == 0:
             self.write_racks(now_ns)
         if self._asked.gpus == "around-faults":
             self._write_around(now_ns)
-        elif self._asked.gpus == "always" and now_ns % int(self._asked.gpu_every_s * 1e9) == 0:
+        elif self._asked.gpus == "always" and now_ns % ns(self._asked.gpu_every_s) == 0:
             self._write_gpus(now_ns, np.arange(len(self._site.gpu.temp_c)))
 
     def write_site(self, now_ns: int) -> None:
@@ -66,7 +67,8 @@ class Recorder:
         if now_ns == self._site_ns and now_ns > 0:
             return
         site = self._site
-        on, temp_c, clock, clock_min = sample_gpus(site.gpu, self._histogram)
+        on, temp_c, clock = sample_gpus(site.gpu, self._histogram)
+        clock_min = site.node.clock_frac[site.node.up].min(initial=1.0)
         meter_j = self._meters()
         span_s = max(now_ns - self._site_ns, 1) * 1e-9
         it_w, cooling_w, loss_w, site_w = (meter_j - self._meter_j) / span_s

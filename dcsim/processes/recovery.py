@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dcsim import catalog
 from dcsim.catalog import FailurePreset, Sheet
+from dcsim.inputs.records import ns
 from dcsim.scenario import Job, Scenario
 from dcsim.workload.checkpoint import (
     drain_s,
@@ -35,7 +36,7 @@ class Phases(NamedTuple):
         """Return the length of *phase*; *u* are the draws of the failure, None for the median."""
         place = PHASES.index(phase)
         z = 0.0 if u is None else NormalDist().inv_cdf(min(max(u[place], 1e-9), 1 - 1e-9))
-        return int(self.median_s[place] * exp(self.sigma * z) * 1e9)
+        return ns(self.median_s[place] * exp(self.sigma * z))
 
 
 class Tier(NamedTuple):

@@ -1,8 +1,10 @@
 """Who gets which nodes: first come first served, whole racks first."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcsim.contract import Fact
 from dcsim.processes.jobs import JobLife
@@ -17,7 +19,8 @@ class Scheduler:
     """Places jobs, replaces lost nodes, keeps spares free for those that asked for them.
 
     A job takes its nodes from racks that are free as a whole, in the order of racks, then from
-    the others. Jobs do not overtake each other.
+    the others. Jobs do not overtake each other: what a placed job misses is kept from those that
+    queue. A spare that took a lost node's seat is there again when that node is.
     """
 
     def __init__(
@@ -29,9 +32,10 @@ class Scheduler:
         self._queue: list[int] = []
         self._asking: list[JobLife] = []
         self.jobs: list[JobLife] = []
-        self._owner = {
-            name: np.full(len(site.node.up), -1, np.int32) for name, site in sites.items()
-        }
+        self._owner, self._lost_by = (
+            {name: np.full(len(site.node.up), -1, np.int32) for name, site in sites.items()}
+            for _ in range(2)
+        )
 
     def submit(self, job: int) -> None:
         """Queue a job."""
@@ -41,8 +45,8 @@ class Scheduler:
     def tell(self, site: Site, row: int, fact: Fact) -> None:
         """Take what a node says: lost, crashed, back."""
         if fact.kind == "back":
-            self._serve()
-            self._place_next()
+            self._lost_by[site.name][row] = -1
+            self._move_on()
             return
         job = self._job_on(site, row)
         if job is None:
@@ -53,6 +57,7 @@ class Scheduler:
             kind = "drain"
         if fact.kind == "lost":
             self._owner[site.name][row] = -1
+            self._lost_by[site.name][row] = job.plan.job
         job.inbox.put(Fact(kind, "node", row, (why, event, more.get("u"))))
 
     def ask(self, job: JobLife) -> None:
@@ -72,15 +77,21 @@ class Scheduler:
         for node in nodes:
             if owner[node] == job.plan.job:
                 owner[node] = -1
-        self._serve()
+        if nodes:
+            self._move_on()
 
     def give_back(self, job: JobLife) -> None:
         """A job is over: its nodes are free, its spares no longer held."""
-        owner = self._owner[job.site_name]
-        owner[owner == job.plan.job] = -1
+        for nodes in (self._owner[job.site_name], self._lost_by[job.site_name]):
+            nodes[nodes == job.plan.job] = -1
         self.jobs.remove(job)
-        self._serve()
-        self._place_next()
+        self._move_on()
+
+    def one_node_each(self, site: Site, rows: NDArray[np.integer[Any]]) -> list[int]:
+        """Return the first of *rows* that each job holds."""
+        held = rows[self._owner[site.name][rows] >= 0]
+        _, first = np.unique(self._owner[site.name][held], return_index=True)
+        return [int(row) for row in held[first]]
 
     def allocated_count(self, site: Site) -> int:
         """Return how many nodes of *site* jobs hold."""
@@ -104,10 +115,30 @@ class Scheduler:
         whole = np.bincount(racks[rows], minlength=len(size)) == size
         return rows[np.argsort(~whole[racks[rows]], kind="stable")]
 
+    def _spares_count(self, site: Site, but: JobLife | None = None) -> int:
+        """Return how many free nodes are kept as spares of jobs, without those of *but*."""
+        lost_by = self._lost_by[site.name]
+        used = np.bincount(lost_by[lost_by >= 0], minlength=len(self._plans))
+        return sum(
+            max(0, job.plan.spares_count - int(used[job.plan.job]))
+            for job in self.jobs
+            if job.site_name == site.name and job is not but
+        )
+
+    def _missing_count(self, site: Site) -> int:
+        """Return how many nodes the jobs of *site* hold less than they need."""
+        need = sum(job.plan.nodes_count for job in self.jobs if job.site_name == site.name)
+        return need - self.allocated_count(site)
+
+    def _move_on(self) -> None:
+        self._serve()
+        self._place_next()
+
     def _serve(self) -> None:
         for job in list(self._asking):
-            free = self._free(self._sites[job.site_name])
-            if len(free) >= len(job.empty):
+            site = self._sites[job.site_name]
+            free = self._free(site)
+            if len(job.empty) <= max(0, len(free) - self._spares_count(site, job)):
                 self._asking.remove(job)
                 granted = [int(row) for row in free[: len(job.empty)]]
                 self._owner[job.site_name][granted] = job.plan.job
@@ -121,8 +152,8 @@ class Scheduler:
         for name, plan in self._plans[index].items():
             site = self._sites[name]
             free = self._free(site)
-            reserved = sum(job.plan.spares_count for job in self.jobs if job.site_name == name)
-            if len(free) >= plan.nodes_count + plan.spares_count + reserved:
+            kept = self._spares_count(site) + self._missing_count(site)
+            if len(free) >= plan.nodes_count + plan.spares_count + kept:
                 nodes = free[: plan.nodes_count].copy()
                 self._owner[name][nodes] = index
                 job = self._make(site, plan)

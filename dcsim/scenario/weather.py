@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import field_serializer, model_validator
 
-from dcsim.scenario.fields import Leaf, Part, quantity, sheet
+from dcsim.scenario.fields import Leaf, Part, choice, quantity, sheet
 
 
 def _file(value: Any) -> Path:
@@ -18,9 +18,13 @@ def _file(value: Any) -> Path:
 
 
 class Weather(Part):
-    """One of: a climate of the catalogue, an EPW file, or one constant dry-bulb temperature."""
+    """One of: a climate of the catalogue, an EPW file, or one constant dry-bulb temperature.
+
+    A climate has the mean day of each month, or its hottest day again and again.
+    """
 
     climate: Annotated[str | None, sheet("climate")] = None
+    day: Annotated[str, choice("mean", "hottest")] = "mean"
     epw: Annotated[Path | None, Leaf(_file, {"type": "string"})] = None
     constant_c: Annotated[float | None, quantity("temperature", "-50 degC", "60 degC")] = None
 
@@ -31,6 +35,8 @@ class Weather(Part):
                 "allowed exactly one of climate, epw, constant "
                 "(to replace an inherited one, set it to null)"
             )
+        if self.day == "hottest" and self.climate is None:
+            raise ValueError("allowed day: hottest with a climate only")
         return self
 
     @field_serializer("epw")

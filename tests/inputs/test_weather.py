@@ -103,6 +103,17 @@ def test_climate_has_no_jumps_and_no_wet_bulb_above_the_dry(name: str) -> None:
     assert np.abs(np.diff([a.dry_bulb_c for a in air])).max() < np.abs(hourly_k).max() + 0.1
 
 
+@pytest.mark.parametrize("name", catalog.names("climate"))
+def test_hottest_day_comes_again_and_again_in_any_month(name: str) -> None:
+    asked = Asked.model_validate({"climate": name, "day": "hottest"})
+    sheet = catalog.sheet("climate", name)
+    records = draw(asked, "2023-01-16T00:00", 2 * DAY_S)
+    assert dry(records)[1:] == 2 * sheet.list("hot_day_dry_bulb_c")
+    wet = [Weather.of(record).wet_bulb_c for record in records]
+    assert wet[1:] == 2 * sheet.list("hot_day_wet_bulb_c")
+    assert max(dry(records)) == sheet["design_dry_bulb_c"]
+
+
 def test_our_psychrolib_leaves_the_users_alone() -> None:
     import psychrolib
 
