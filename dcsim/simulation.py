@@ -20,6 +20,7 @@ from dcsim.physics.site import default_models
 from dcsim.processes.cast import Cast, Models, pulse
 from dcsim.processes.dimensions import check_size, write_dimensions
 from dcsim.processes.plan import plan_jobs
+from dcsim.processes.targets import check_targets
 from dcsim.scenario import Scenario
 from dcsim.trace import RunFolder, TraceWriter, create_run_folder, trace_digest
 from dcsim.trace.run_folder import Status
@@ -61,7 +62,11 @@ def run(
     world = build(scenario, dtype)
     plans = plan_jobs(scenario, world)
     check_size(scenario, world)
-    records = draw_inputs(scenario, things(world)) if inputs is None else inputs_file.read(inputs)
+    if inputs is None:
+        records = draw_inputs(scenario, things(world))
+    else:
+        records = inputs_file.read(inputs)
+        check_targets(records, world, inputs)
     folder = create_run_folder(
         name=scenario.name,
         scenario_digest=scenario.digest,

@@ -3,14 +3,13 @@
     x' = A x + b + r t,   x = (T_j, T_c),   P = constant + by_package T_j + by_plate T_c
 
 By the two real eigenvalues of A: a solution u + v t that follows the ramp of the coolant, and two
-exponentials. The slower eigenvalue is the determinant over the faster one: as a sum it would be
-lost to rounding. It is positive where leakage grows faster than the coolant takes heat away; where
-the two balance, A is singular, and the way to the coolant counts as better by 2e-4 of that from
-package to plate. Energy in and heat out are separate integrals.
+exponentials. The slower one grows where leakage does faster than the coolant takes heat away; where
+the two balance A is singular, and the conductance to the coolant counts as larger by 2e-4 of that
+between package and plate. Energy in and heat out are separate integrals.
 
 Valid: power linear in both temperatures, the coolant a ramp.
-Accuracy: that of `exp` in `elementary`; energy in = heat out + heat stored to rounding, to 1e-3
-in float32 where A is close to singular.
+Accuracy: that of `exp` in `elementary`; energy in = heat out + heat stored to rounding. Where A is
+close to singular, float32 keeps 1% of the rise in a step.
 Source: textbook linear algebra.
 """
 
@@ -75,12 +74,10 @@ def advance_slice(
         mean = half * (a11 + a22)
         gap = half * (a11 - a22)
         split = max(np.sqrt(gap * gap + a12 * a21), real(1e-3))
-        quick = mean - split
-        per_both = real(1) / (quick * split)
-        fast = exp(max(quick * dt_s, real(-80)), real, magic)
-        slow = exp(max(det * split * per_both * dt_s, real(-80)), real, magic)
+        fast = exp(max((mean - split) * dt_s, real(-80)), real, magic)
+        slow = exp(max((mean + split) * dt_s, real(-80)), real, magic)
         even = half * (slow + fast)
-        odd = half * (slow - fast) * quick * per_both
+        odd = half * (slow - fast) / split
         y1 = temp[i] - u1
         y2 = plate[i] - u2
         s1 = even * y1 + odd * (gap * y1 + a12 * y2)

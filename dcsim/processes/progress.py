@@ -75,7 +75,9 @@ class Progress:
         done = self.steps()
         remote = self._remote(now_ns, done)
         local = self._plan.checkpoints.local
-        kept = remote if lost_copies or local is None else self._fluid(local, self._local_steps, done)
+        kept = (
+            remote if lost_copies or local is None else self._fluid(local, self._local_steps, done)
+        )
         durable = min(done, max(remote, kept))
         self._lost += done - durable
         self._saves = [(safe_ns, step) for safe_ns, step in self._saves if step <= durable]
