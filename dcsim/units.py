@@ -101,6 +101,7 @@ SUFFIXES: dict[str, str] = {
     "flop": "FLOP",
     "usd": "USD",
     "g": "g",
+    "kg": "kg",
     "l": "L",
     "m3": "m3",
     "frac": "1",

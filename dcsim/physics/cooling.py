@@ -84,7 +84,7 @@ def evaluate_units(
     curvature = 1e-12
     air_heat = 0.0 if law.liquid else 1.0
     for u in range(units.supply_c.shape[0]):
-        flow = units.flow[u]
+        flow = units.flow_frac[u]
         exchange = exchange_w_per_k(law, flow, loop_flow)
         coolant = law.coolant_w_per_k * max(flow, REST_FLOW)
         supply, heat = units.supply_c[u], units.heat_w[u] + air_heat * units.around_w[u]
@@ -113,8 +113,8 @@ def advance_units(
     passed = 0.0
     air_heat = 0.0 if law.liquid else 1.0
     for u in range(units.supply_c.shape[0]):
-        exchange = exchange_w_per_k(law, units.flow[u], loop_flow)
-        coolant = law.coolant_w_per_k * max(units.flow[u], REST_FLOW)
+        exchange = exchange_w_per_k(law, units.flow_frac[u], loop_flow)
+        coolant = law.coolant_w_per_k * max(units.flow_frac[u], REST_FLOW)
         heat = units.step_j[u] / dt_s + air_heat * units.around_w[u]
         rate = exchange / law.coolant_j_per_k
         lag = loop_slope / rate

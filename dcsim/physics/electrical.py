@@ -27,17 +27,17 @@ class PowerLaw(NamedTuple):
     """Constants of the path; each kind of thing is alike in one site."""
 
     pdu_rated_w: float
-    pdu_no_load: float
-    pdu_load: float
+    pdu_no_load_frac: float
+    pdu_load_frac: float
     ups_rated_w: float
-    ups_fixed: float
-    ups_linear: float
-    ups_square: float
+    ups_fixed_frac: float
+    ups_linear_frac: float
+    ups_square_frac: float
     charge_w: float
     battery_j: float
     feed_rated_w: float
-    feed_no_load: float
-    feed_load: float
+    feed_no_load_frac: float
+    feed_load_frac: float
 
 
 class Path(NamedTuple):
@@ -76,7 +76,7 @@ def evaluate_path(
         x = pdu.power_w[p] / law.pdu_rated_w
         u = pdu.ups[p]
         energised = pdu.capacity_frac[p] > 0.0 and (live[ups.feed[u]] or ups.on_battery[u])
-        loss = law.pdu_rated_w * (law.pdu_no_load + law.pdu_load * x * x)
+        loss = law.pdu_rated_w * (law.pdu_no_load_frac + law.pdu_load_frac * x * x)
         pdu.loss_w[p] = loss if energised and not pdu.tripped[p] else 0.0
         pdu.power_w[p] += pdu.loss_w[p]
         ups.output_w[u] += pdu.power_w[p]
@@ -87,7 +87,7 @@ def evaluate_path(
         overloaded |= ups.output_w[u] > law.ups_rated_w * ups.capacity_frac[u]
     for f in range(feed.power_w.shape[0]):
         x = feed.power_w[f] / law.feed_rated_w
-        loss = law.feed_rated_w * (law.feed_no_load + law.feed_load * x * x)
+        loss = law.feed_rated_w * (law.feed_no_load_frac + law.feed_load_frac * x * x)
         feed.loss_w[f] = loss if live[f] else 0.0
         feed.power_w[f] += feed.loss_w[f]
         meter.loss_w[0] += feed.loss_w[f]
@@ -111,7 +111,9 @@ def _evaluate_ups(
     for u in range(ups.output_w.shape[0]):
         fed = live[ups.feed[u]] and ups.capacity_frac[u] > 0.0 and not ups.tripped[u]
         x = ups.output_w[u] / law.ups_rated_w
-        loss = law.ups_rated_w * (law.ups_fixed + law.ups_linear * x + law.ups_square * x * x)
+        loss = law.ups_rated_w * (
+            law.ups_fixed_frac + law.ups_linear_frac * x + law.ups_square_frac * x * x
+        )
         ups.loss_w[u] = loss if fed or ups.on_battery[u] else 0.0
         battery = 0.0
         if ups.on_battery[u]:

@@ -40,6 +40,7 @@ from dcsim.physics.elementary import (
     scratch,
     total,
 )
+from dcsim.physics.limits import STEP_S, soonest_s
 from dcsim.physics.response import advance_slice
 from dcsim.world.site import Site
 from dcsim.world.tables import GpuTable, Real
@@ -312,7 +313,7 @@ class GpuModel:
     package is at its limit at the end of a step.
     """
 
-    reads = ("unit.flow",)
+    reads = ("unit.flow_frac",)
     writes = ("rack.gpu_w", "unit.heat_w", "node.clock_frac")
 
     def __init__(self, site: Site) -> None:
@@ -346,12 +347,12 @@ class GpuModel:
         """Whether any package was at the throttling limit at the last evaluation."""
         return self.hottest_c > float(self.law.limit_c) - 0.5
 
-    def evaluate(self, _world: Any, _now_ns: int) -> Holds:
+    def evaluate(self, _world: Any, now_ns: int) -> Holds:
         """Write clocks and powers, and their sums by node, rack and cooling unit."""
         site, coolant = self._site, self._coolant
         coolant.inlet_c[:] = site.unit.supply_c
-        coolant.inlet_k_per_s[:] = site.unit.supply_k_per_s
-        coolant.plate_w_per_k[:] = 1.0 / site.plate_k_per_w(site.unit.flow)
+        coolant.inlet_k_per_s[:] = 0.0  # not known before the plant has evaluated
+        coolant.plate_w_per_k[:] = 1.0 / site.plate_k_per_w(site.unit.flow_frac)
         self._evaluate(
             site.gpu,
             self.law,
@@ -362,14 +363,9 @@ class GpuModel:
             site.node.mean_clock_frac,
         )
         self.hottest_c = float(self._sums.package_c_max.max())
-        return Holds(NEVER_NS, self._soonest_s())
-
-    def _soonest_s(self) -> float:
-        """Return when the first package could reach its next limit at the present slopes."""
-        hottest, rise = self._sums.package_c_max, self._sums.rise_k_per_s_max
-        limit, shutdown = float(self.law.limit_c), float(self.law.shutdown_c)
-        target = np.where(hottest < limit - 0.05, limit, shutdown)
-        return float(np.min((target - hottest) / np.maximum(rise, 1e-3)))
+        hold_s = soonest_s(site.gpu, self.law, coolant, self._sums)
+        event_ns = now_ns + int(max(hold_s, STEP_S) * 1e9) if self.hot else NEVER_NS
+        return Holds(event_ns, hold_s)
 
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:
         """Turn off the GPUs whose package has reached the shutdown temperature."""
@@ -384,6 +380,7 @@ class GpuModel:
     def advance(self, _world: Any, dt_s: float) -> None:
         """Advance all temperatures; write the energies of the step by rack and cooling unit."""
         site = self._site
+        self._coolant.inlet_k_per_s[:] = site.unit.supply_k_per_s
         self._advance(
             site.gpu, self.law, self._coolant, self._sums, site.rack.step_j, self._real(dt_s)
         )

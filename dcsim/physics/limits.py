@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from dcsim.kernel import kernel
-from dcsim.physics.elementary import exp, magic_of
 from dcsim.world.tables import GpuTable
 
 CLOSE_K = 1.0
@@ -48,10 +47,8 @@ def soonest_s(gpu: GpuTable, law: Any, coolant: Any, sums: Any) -> float:
 @kernel
 def _pace(gpu: GpuTable, i: int, law: Any, coolant: Any, group: int) -> float:
     """Return the share of its way to the next limit that GPU *i* goes in a second [1/s]."""
-    real = gpu.temp_c.dtype.type
     temp, plate = gpu.temp_c[i], gpu.plate_c[i]
-    fold = (temp - real(60)) * law.leak_fold_per_k
-    base = law.static_w + gpu.leak_w[i] * exp(fold, real, real(magic_of(temp.itemsize)))
+    base = law.static_w + gpu.leak_w[i] * np.exp((temp - 60.0) * law.leak_fold_per_k)
     full = gpu.dynamic_w[i] * gpu.load_frac[i]
     asked = min(base + full * gpu.ceiling_x[i], base + (law.cap_w - base) * gpu.load_frac[i])
     flow = (temp - plate) / law.package_plate_k_per_w

@@ -35,9 +35,9 @@ def evaluate_plant(
     """Write every rate of the plant; return the longest hold for an error of 1 K [s]."""
     hall_w = units.around_w.sum() if unit_law.liquid else 0.0
     units_s = evaluate_units(
-        units, unit_law, loop.flow[0], loop.supply_c[0], loop.supply_k_per_s[0]
+        units, unit_law, loop.flow_frac[0], loop.supply_c[0], loop.supply_k_per_s[0]
     )
-    pumps_w = units.pump_w.sum() + loop_law.pump_w * loop.flow[0]
+    pumps_w = units.pump_w.sum() + loop_law.pump_w * loop.flow_frac[0]
     loop.other_w[0] = hall_w * (1.0 + HALL_FAN_FRAC) + pumps_w
     heat_w = units.rejected_w.sum() + loop.other_w[0]
     loop_s = evaluate_loop(loop, loop_law, heat_w, air.dry_bulb_c[0])
@@ -56,7 +56,7 @@ def advance_plant(
 ) -> None:
     """Advance the units, then the loop with what they passed on."""
     passed_j = advance_units(
-        units, unit_law, loop.flow[0], loop.supply_c[0], loop.supply_k_per_s[0], dt_s
+        units, unit_law, loop.flow_frac[0], loop.supply_c[0], loop.supply_k_per_s[0], dt_s
     )
     advance_loop(loop, loop_law, passed_j + loop.other_w[0] * dt_s, air.dry_bulb_c[0], dt_s)
 
@@ -69,7 +69,7 @@ class PlantModel:
     *tolerance_k* is how far a published slope may lead the supply temperature astray.
     """
 
-    reads = ("unit.flow", "unit.heat_w", "unit.around_w")
+    reads = ("unit.flow_frac", "unit.heat_w", "unit.around_w")
     writes = ("unit.pump_w", "loop.plant_w")
 
     def __init__(self, site: Site, tolerance_k: float = TOLERANCE_K) -> None:
@@ -104,7 +104,7 @@ def unit_law(site: Site) -> UnitLaw:
     facility = sheet["facility_kg_per_s"] * sheet["facility_cp_j_per_kg_k"]
     low, high = min(coolant, facility), max(coolant, facility)
     ua = ntu_of(sheet["effectiveness_frac"], low / high) * low
-    served = site.unit_share
+    served = site.unit_load_frac
     return UnitLaw(
         coolant_w_per_k=coolant * served,
         facility_w_per_k=facility * served,
@@ -120,7 +120,7 @@ def loop_law(site: Site) -> LoopLaw:
     """Read the constants of the site's facility loop and heat rejection from their sheets."""
     unit, dry, chiller = (site.sheets[kind] for kind in ("cooling_unit", "dry_cooler", "chiller"))
     cp = unit["facility_cp_j_per_kg_k"]
-    water_kg_per_s = unit["facility_kg_per_s"] * len(site.unit.supply_c) * site.unit_share
+    water_kg_per_s = unit["facility_kg_per_s"] * len(site.unit.supply_c) * site.unit_load_frac
     warm_k = dry["design_water_in_c"] - dry["design_dry_bulb_c"]
     coolers = len(site.cooler.capacity_frac)
     return LoopLaw(
@@ -135,11 +135,11 @@ def loop_law(site: Site) -> LoopLaw:
         fan_w=dry["fan_w"],
         fan_min_frac=dry["fan_min_frac"],
         chiller_w=chiller["rated_w"] * len(site.chiller.capacity_frac),
-        chiller_fixed=chiller["fixed_power_frac"],
+        chiller_fixed_frac=chiller["fixed_power_frac"],
         chiller_per_k=chiller["lift_power_frac"] / chiller["lift_reference_k"],
         chiller_lift_min_k=chiller["lift_min_k"],
         condenser_k=chiller["condenser_k"],
         evaporator_k=chiller["evaporator_k"],
-        chiller_fan=chiller["fan_power_frac"],
+        chiller_fan_frac=chiller["fan_power_frac"],
         pump_w=site.loop_pump_w,
     )

@@ -24,7 +24,7 @@ class PumpModel:
     """Flows of units and loop; evaluated only when a mode that matters has changed."""
 
     reads = ()
-    writes = ("unit.flow", "loop.flow")
+    writes = ("unit.flow_frac", "loop.flow_frac")
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -35,7 +35,7 @@ class PumpModel:
         site = self._site
         modes: NDArray[Any] = np.concatenate(
             (
-                site.unit.flow_frac,
+                site.unit.capacity_frac,
                 site.pump.capacity_frac,
                 site.cooler.capacity_frac,
                 site.chiller.capacity_frac,
@@ -57,12 +57,12 @@ class PumpModel:
         fed = live[site.ups.feed]
         works = (site.ups.capacity_frac > 0.0) & ~site.ups.tripped
         lit = works & (fed | ~site.ups.depleted)
-        site.unit.live[:] = (lit if wiring.units_protected else lit & fed)[wiring.unit_ups]
-        site.unit.flow[:] = site.unit.flow_frac * site.unit.live
+        live_unit = (lit if wiring.units_protected else lit & fed)[wiring.unit_ups]
+        site.unit.flow_frac[:] = site.unit.capacity_frac * live_unit
         feeds = len(live)
         lit_on_feed = np.bincount(site.ups.feed, lit, feeds) > 0
         running = (lit_on_feed if wiring.pumps_protected else live)[wiring.pump_feed]
-        site.loop.flow[0] = np.mean(site.pump.capacity_frac * running)
+        site.loop.flow_frac[0] = np.mean(site.pump.capacity_frac * running)
         site.loop.dry_frac[0] = _share(site.cooler.capacity_frac, live)
         site.loop.chiller_frac[0] = _share(site.chiller.capacity_frac, live)
         wiring.plant_frac[:] = live / max(live.sum(), 1)

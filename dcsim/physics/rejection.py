@@ -47,12 +47,12 @@ class LoopLaw(NamedTuple):
     fan_w: float
     fan_min_frac: float
     chiller_w: float
-    chiller_fixed: float
+    chiller_fixed_frac: float
     chiller_per_k: float
     chiller_lift_min_k: float
     condenser_k: float
     evaporator_k: float
-    chiller_fan: float
+    chiller_fan_frac: float
     pump_w: float
 
 
@@ -67,7 +67,7 @@ def dry_most_w_per_k(law: LoopLaw, flow: float, dry_frac: float) -> float:
 @kernel
 def evaluate_loop(loop: LoopTable, law: LoopLaw, heat_w: float, air_c: float) -> float:
     """Write heat flows, slope and electricity of the loop; return the longest hold for 1 K [s]."""
-    flow, supply = loop.flow[0], loop.supply_c[0]
+    flow, supply = loop.flow_frac[0], loop.supply_c[0]
     dry_frac, chiller_frac = loop.dry_frac[0], loop.chiller_frac[0]
     back = supply + heat_w / (law.water_w_per_k * max(flow, 0.01))
     most = dry_frac * dry_most_w_per_k(law, flow, dry_frac) * max(back - air_c, 0.0)
@@ -82,9 +82,9 @@ def evaluate_loop(loop: LoopTable, law: LoopLaw, heat_w: float, air_c: float) ->
     air_flow = (dry / most) ** (1.0 / law.air_exponent) if most > 0.0 else 0.0
     air_flow = max(air_flow, law.fan_min_frac) if dry > 0.0 else 0.0
     lift = (air_c + law.condenser_k) - (supply - law.evaporator_k)
-    per_w = law.chiller_fixed + law.chiller_per_k * max(lift, law.chiller_lift_min_k)
+    per_w = law.chiller_fixed_frac + law.chiller_per_k * max(lift, law.chiller_lift_min_k)
     fans = law.fan_w * law.coolers_count * dry_frac * air_flow**3
-    loop.plant_w[0] = fans + chilled * (per_w + law.chiller_fan)
+    loop.plant_w[0] = fans + chilled * (per_w + law.chiller_fan_frac)
     loop.pump_w[0] = law.pump_w * flow
     return float(np.sqrt(2.0 * CONTROL_S / max(abs(slope), 1e-12)))
 
@@ -98,7 +98,7 @@ def advance_loop(
     dt_s: float,
 ) -> None:
     """Advance T_f under *heat_j* [J]; add the heat in and the heat that left to the accounts."""
-    flow, supply = loop.flow[0], loop.supply_c[0]
+    flow, supply = loop.flow_frac[0], loop.supply_c[0]
     dry_frac, chiller_frac = loop.dry_frac[0], loop.chiller_frac[0]
     heat = heat_j / dt_s
     removed_w = loop.dry_w[0] + loop.chilled_w[0]

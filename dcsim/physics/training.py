@@ -46,7 +46,7 @@ def live_step(
 
 
 class TrainingModel:
-    """Steps of every job of a site. Own states: `job.steps`, `job.spent_s`."""
+    """Steps of every job of a site. Own states: `job.steps_count`, `job.spent_s`."""
 
     reads = ("node.clock_frac", "node.rails_frac")
     writes = ("job.step_per_s",)
@@ -95,7 +95,7 @@ class TrainingModel:
         """Add steps and the time spent on each part."""
         jobs = self._site.job
         steps = jobs.step_per_s * dt_s
-        jobs.steps[:] += steps
+        jobs.steps_count[:] += steps
         jobs.spent_s[:] += jobs.part_frac * (jobs.running * dt_s)[:, None]
 
     def modes(self, _world: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ GRID_NS = 300_000_000_000
 
 WRITABLE = (
     *("gpu.load_frac", "gpu.on_frac", "gpu.ceiling_x", "node.up", "node.busy_frac"),
-    *("unit.flow_frac", "pump.capacity_frac", "cooler.capacity_frac", "chiller.capacity_frac"),
+    *("unit.capacity_frac", "pump.capacity_frac", "cooler.capacity_frac", "chiller.capacity_frac"),
     *("pdu.capacity_frac", "ups.capacity_frac", "feed.capacity_frac"),
     *("net.link_frac", "net.leaf_frac", "net.spine_frac", "net.version"),
     *("weather.dry_bulb_c", "weather.wet_bulb_c"),

@@ -5,7 +5,8 @@ from dcsim.processes.dimensions import check_size, trace_byte
 from dcsim.processes.plan import plan_jobs
 from dcsim.scenario import Scenario
 from dcsim.units import show
-from dcsim.world import build
+from dcsim.world import Site, build, name_of
+from dcsim.world.dependency import dependency_graph, takes_down
 
 
 def findings(scenario: Scenario) -> list[str]:
@@ -23,6 +24,7 @@ def findings(scenario: Scenario) -> list[str]:
             read_epw(site.ask.weather.epw)
         counts = ", ".join(f"{count} {kind}" for kind, count in site.counts.items())
         lines.append(f"{site.name}: {counts}")
+        lines.append(f"{site.name}: nodes that hang on one {_reach(site)}")
     for of_job in plans:
         plan = next(iter(of_job.values()))
         step = show(plan.step_ns * 1e-9, "s")
@@ -33,3 +35,14 @@ def findings(scenario: Scenario) -> list[str]:
         )
     lines.append(f"OK, the trace may take {show(trace_byte(scenario, world), 'byte')}")
     return lines
+
+
+def _reach(site: Site) -> str:
+    """Return how many nodes depend on the first of each kind of thing that several share."""
+    graph = dependency_graph(site)
+    counts = []
+    for kind in ("feed", "ups", "pdu", site.unit_kind, "leaf"):
+        below = takes_down(graph, name_of(site, kind, 0))
+        nodes = sum(name.startswith(f"{site.name}/node/") for name in below)
+        counts.append(f"{kind} {nodes}")
+    return ", ".join(counts)

@@ -14,7 +14,7 @@ from dcsim.world import Site
 class Progress:
     """Reads the job's row of physics; never writes it. The first segment begins at *from_ns*.
 
-    `job.steps` counts all steps made; those that were lost are subtracted here.
+    `job.steps_count` counts all steps made; those that were lost are subtracted here.
     """
 
     def __init__(self, site: Site, plan: JobPlan, write: Write, from_ns: int) -> None:
@@ -38,14 +38,14 @@ class Progress:
 
     def steps(self) -> float:
         """Return the steps that count, as of the island's last stop."""
-        return float(self._row.steps[self._plan.job]) - self._lost
+        return float(self._row.steps_count[self._plan.job]) - self._lost
 
     def useful_ns(self) -> float:
         """Return the time of the steps that count, as of the last stop.
 
         It is without checkpoint stalls, and at the mean step of all that were made.
         """
-        made = float(self._row.steps[self._plan.job])
+        made = float(self._row.steps_count[self._plan.job])
         ran_s = float(self._row.spent_s[self._plan.job, :-1].sum())
         return ran_s * self.steps() / made * 1e9 if made > 0.0 else 0.0
 
@@ -143,10 +143,10 @@ class Progress:
                     "job_state_id": JOB_STATE_ID_OF[self._state],
                     "cause_id": self._cause,
                     "gpus_allocated_count": 0 if self._state == "queued" else self._gpus,
-                    "steps": float(self._row.steps[index]) - self._from_steps,
+                    "steps": float(self._row.steps_count[index]) - self._from_steps,
                     **factors,
                 },
             )
         self._from_ns = now_ns
-        self._from_steps = float(self._row.steps[index])
+        self._from_steps = float(self._row.steps_count[index])
         self._from_spent = self._row.spent_s[index].copy()

@@ -1,6 +1,6 @@
 """What exists: tables of rows, one builder a subsystem, names, and who depends on whom."""
 
-from dcsim.world.build import World, build, state_columns
+from dcsim.world.building import World, build, state_columns
 from dcsim.world.names import Match, matches, name_of
 from dcsim.world.site import Placement, Site
 from dcsim.world.sources import sources_of

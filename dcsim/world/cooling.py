@@ -29,7 +29,7 @@ class Cooling(NamedTuple):
     loop: LoopTable
     weather: WeatherTable
     film: Film
-    unit_share: float
+    unit_load_frac: float
     loop_kg: float
     loop_pump_w: float
 
@@ -47,15 +47,14 @@ def build_cooling(
             **zeros,
             "first_rack": first_rack,
             "gpu_j_per_k": np.diff(rack.first_node[first_rack]) * _node_j_per_k(sheets),
+            "capacity_frac": np.ones(units),
             "flow_frac": np.ones(units),
-            "live": np.ones(units),
-            "flow": np.ones(units),
             "supply_c": np.full(units, cooling.supply_c + sheets["cooling_unit"]["approach_k"]),
         }
     )
     loop = LoopTable(*np.zeros((len(LoopTable._fields), 1)))
     loop.supply_c[0] = cooling.supply_c
-    loop.flow[0] = 1.0
+    loop.flow_frac[0] = 1.0
     return Cooling(
         unit=unit,
         pump=PlantTable(np.ones(cooling.pumps)),
@@ -64,7 +63,7 @@ def build_cooling(
         loop=loop,
         weather=WeatherTable(*np.zeros((len(WeatherTable._fields), 1))),
         film=film_of(sheets["node"]),
-        unit_share=min(1.0, unit_w / sheets["cooling_unit"]["rated_w"]),
+        unit_load_frac=min(1.0, unit_w / sheets["cooling_unit"]["rated_w"]),
         loop_kg=cooling.loop_m3_per_w * heat_w * WATER_KG_PER_M3,
         loop_pump_w=LOOP_PUMP_FRAC * heat_w,
     )

@@ -90,7 +90,7 @@ class Site:
     hazard_x: dict[str, F64]
     battery_j: float
     feed_rated_w: float
-    unit_share: float
+    unit_load_frac: float
     loop_kg: float
     loop_pump_w: float
     gpus_per_node: int = 8

@@ -5,7 +5,7 @@ from typing import Any
 from dcsim import catalog
 from dcsim.catalog import Sheet
 from dcsim.scenario import Scenario
-from dcsim.world.build import World
+from dcsim.world.building import World
 
 
 def sources_of(scenario: Scenario, world: World) -> list[dict[str, Any]]:

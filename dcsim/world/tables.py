@@ -73,9 +73,8 @@ class UnitTable(NamedTuple):
 
     first_rack: Annotated[I64, Col("row", "fixed", "first rack; units_count + 1 entries")]
     gpu_j_per_k: Annotated[F64, Col("J/K", "fixed", "heat capacity of the GPUs that it cools")]
-    flow_frac: Annotated[F64, Col("1", "mode", "share of the pump or fan capacity that remains")]
-    live: Annotated[F64, Col("1", "rate", "1 if its pumps or fans have power")]
-    flow: Annotated[F64, Col("1", "rate", "flow over the rated flow")]
+    capacity_frac: Annotated[F64, Col("1", "mode", "share of the pump or fan capacity left")]
+    flow_frac: Annotated[F64, Col("1", "rate", "flow over the rated flow")]
     supply_c: Annotated[F64, Col("degC", "state", "coolant or air to the nodes")]
     supply_k_per_s: Annotated[F64, Col("K/s", "rate", "slope of the supply temperature")]
     relax_per_s: Annotated[F64, Col("1/s", "rate", "rate at which that slope dies away")]
@@ -101,7 +100,7 @@ class LoopTable(NamedTuple):
 
     supply_c: Annotated[F64, Col("degC", "state", "water to the cooling units")]
     supply_k_per_s: Annotated[F64, Col("K/s", "rate", "its slope")]
-    flow: Annotated[F64, Col("1", "rate", "flow over the rated flow")]
+    flow_frac: Annotated[F64, Col("1", "rate", "flow over the rated flow")]
     heat_w: Annotated[F64, Col("W", "rate", "heat from the cooling units")]
     other_w: Annotated[F64, Col("W", "rate", "heat beside that: hall air, pumps")]
     dry_w: Annotated[F64, Col("W", "rate", "heat to the dry coolers")]
@@ -190,7 +189,7 @@ class JobTable(NamedTuple):
     step_s: Annotated[F64, Col("s", "rate", "wall time of one step, stall included")]
     step_per_s: Annotated[F64, Col("1/s", "rate", "steps a second; 0 when it does not run")]
     part_frac: Annotated[F64, Col("1", "rate", "shares of a step, by part")]
-    steps: Annotated[F64, Col("1", "state", "steps made so far, lost ones too")]
+    steps_count: Annotated[F64, Col("1", "state", "steps made so far, lost ones too")]
     spent_s: Annotated[F64, Col("s", "state", "wall time by part")]
 
 

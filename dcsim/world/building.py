@@ -160,7 +160,7 @@ def _jobs(jobs: int) -> JobTable:
         step_s=np.zeros(jobs),
         step_per_s=np.zeros(jobs),
         part_frac=np.zeros((jobs, JOB_PARTS_COUNT)),
-        steps=np.zeros(jobs),
+        steps_count=np.zeros(jobs),
         spent_s=np.zeros((jobs, JOB_PARTS_COUNT)),
     )
 
