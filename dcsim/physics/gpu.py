@@ -364,7 +364,7 @@ class GpuModel:
         )
         self.hottest_c = float(self._sums.package_c_max.max())
         hold_s = soonest_s(site.gpu, self.law, coolant, self._sums)
-        event_ns = now_ns + int(max(hold_s, STEP_S) * 1e9) if self.hot else NEVER_NS
+        event_ns = now_ns + int(max(hold_s, STEP_S) * 1e9) if hold_s < 1.0 else NEVER_NS
         return Holds(event_ns, hold_s)
 
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:

@@ -1,11 +1,11 @@
 """How soon a GPU comes to a limit: the throttling temperature, the shutdown, another regime.
 
-While power does not grow, the fastest of package, plate and inlet sets the pace: in a chain of heat
-capacities no member overtakes the fastest. A group of GPUs well below the limit goes by its hottest
-and its fastest; in one close to it each GPU counts, and a throttled one may move by `MOVE_K`, so
-that it leaves its regime in time.
+While power does not grow, the faster of package and plate sets the pace: in a chain of heat
+capacities none overtakes the fastest. A group of GPUs well below the limit goes by its hottest and
+its fastest, to `AIM_K` below; in one close to it each GPU counts: to where the thermal controller
+takes over, and once it has, by moves of `MOVE_K`, so that the GPU leaves that regime in time too.
 
-Valid: packages below the shutdown temperature.
+Valid: coolant that warms no faster than the plates that it cools.
 Accuracy: a package passes a limit by at most `NEAR_K`, or by its rise in `STEP_S`.
 Source: the maximum principle of the heat equation.
 """
@@ -17,7 +17,8 @@ import numpy as np
 from dcsim.kernel import kernel
 from dcsim.world.tables import GpuTable
 
-CLOSE_K = 1.0
+CLOSE_K = 2.0
+AIM_K = 1.0
 NEAR_K = 0.1
 MOVE_K = 0.25
 STEP_S = 0.1
@@ -33,8 +34,7 @@ def soonest_s(gpu: GpuTable, law: Any, coolant: Any, sums: Any) -> float:
     for group in range(sums.package_c_max.shape[0]):
         gap_k = law.limit_c - sums.package_c_max[group]
         if gap_k > CLOSE_K:
-            rise = max(sums.rise_k_per_s_max[group], coolant.inlet_k_per_s[group])
-            pace = max(pace, rise / gap_k)
+            pace = max(pace, sums.rise_k_per_s_max[group] / (gap_k - AIM_K))
             continue
         lo = coolant.first_gpu[coolant.first_rack[group]]
         hi = coolant.first_gpu[coolant.first_rack[group + 1]]
@@ -55,10 +55,11 @@ def _pace(gpu: GpuTable, i: int, law: Any, coolant: Any, group: int) -> float:
     out = (plate - coolant.inlet_c[group]) * gpu.conductance_x[i] * coolant.plate_w_per_k[group]
     package = (gpu.power_w[i] - flow) / law.package_j_per_k
     plates = (flow - out) / law.plate_j_per_k
-    rise = max(package, plates, coolant.inlet_k_per_s[group])
+    rise = max(package, plates)
     control = law.package_j_per_k / law.control_s
     allowed = (law.limit_c - plate) / law.package_plate_k_per_w + control * (law.limit_c - temp)
     if allowed < asked:
         move = max(np.abs(package), np.abs(plates)) / MOVE_K
         return max(move, rise / max(law.shutdown_c - temp, NEAR_K))
-    return float(rise / max(law.limit_c - temp, NEAR_K))
+    gap_k = (allowed - asked) / (1.0 / law.package_plate_k_per_w + control)
+    return float(rise / max(gap_k, NEAR_K))

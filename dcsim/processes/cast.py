@@ -61,6 +61,7 @@ class Cast:
         trace: TraceWriter,
     ) -> None:
         self.world = world
+        self.sites = {name: site.seen() for name, site in world.sites.items()}
         self._trace = trace
         grid_ns = grid_of(world.scenario.record)
         self.islands = {
@@ -69,16 +70,16 @@ class Cast:
         self._unplaced = {of_job[name].job: of_job[name] for of_job in plans for name in of_job}
         self.sim = Sim(list(self.islands.values()), self._deliver)
         self.log = EventLog(trace.row, lambda: self.sim.now_ns)
-        self.scheduler = Scheduler(world.sites, plans, self._make_job)
+        self.scheduler = Scheduler(self.sites, plans, self._make_job)
         self.lives = {
             name: NodeLives(self.sim, self.islands[name], site, self.log, self.scheduler.tell)
-            for name, site in world.sites.items()
+            for name, site in self.sites.items()
         }
         job_index = {job.name: index for index, job in enumerate(world.scenario.jobs)}
         self.outside = Outside(
             self.sim,
             self.islands,
-            world.sites,
+            self.sites,
             self.lives,
             self.scheduler,
             self.log,
@@ -121,7 +122,7 @@ class Cast:
         return job
 
     def _recorders(self) -> list[Recorder]:
-        sites = list(self.world.sites.values())
+        sites = list(self.sites.values())
         racks = [0, *accumulate(len(site.rack.pdu) for site in sites)]
         gpus = [0, *accumulate(len(site.gpu.temp_c) for site in sites)]
         recorders = []
@@ -152,7 +153,7 @@ class Cast:
 
     def _deliver(self, fact: Fact, island: Island) -> None:
         """Hand a fact of physics to the process that it concerns."""
-        site = self.world.sites[island.name]
+        site = self.sites[island.name]
         lives = self.lives[site.name]
         if fact.kind == "shutdown":
             cause = self.outside.cause_of(site, "gpu", fact.row)

@@ -10,6 +10,7 @@ from dcsim.processes.plan import JobPlan
 from dcsim.scenario import Scenario
 from dcsim.trace import TraceWriter
 from dcsim.trace.schema import TABLES
+from dcsim.units import show
 from dcsim.world import Site, World, name_of
 
 
@@ -115,10 +116,9 @@ def check_size(scenario: Scenario, world: World) -> None:
     """Raise ScenarioError if the trace may exceed the budget of the scenario."""
     size, budget = trace_byte(scenario, world), scenario.record.max_trace_byte
     if size > budget:
-        where = scenario.where("record.max_trace")
-        reason = f"the trace may take {size / 1e9:.3g} GB, allowed are {budget / 1e9:.3g} GB"
-        advice = "record less often, or raise record.max_trace"
-        raise ScenarioError(f"{where}: record: {reason}: {advice}")
+        reason = f"the trace may take {show(size, 'byte')} of {show(budget, 'byte')}: "
+        reason += "record less often, or allow more"
+        raise ScenarioError(scenario.problem("record.max_trace", reason))
 
 
 def _names(site: Site, kind: str, rows: object) -> list[str]:

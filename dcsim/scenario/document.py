@@ -33,7 +33,10 @@ class Document(NamedTuple):
         """Value as written at *path*, which the file need not have; then ''."""
         found: Any = self.values
         for key in path.split("."):
-            found = found[int(key)] if isinstance(found, list) else found.get(key, "")
+            if isinstance(found, list):
+                found = found[int(key)]
+            else:
+                found = found.get(key, "") if isinstance(found, dict) else ""
         return found
 
 

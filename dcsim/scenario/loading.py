@@ -10,7 +10,7 @@ from dcsim.errors import ScenarioError
 from dcsim.scenario import document
 from dcsim.scenario.checks import contradictions
 from dcsim.scenario.document import Document
-from dcsim.scenario.problems import describe, message
+from dcsim.scenario.problems import describe
 from dcsim.scenario.schema import Scenario
 
 
@@ -39,7 +39,5 @@ def _validated(asked: Document) -> Scenario:
         raise ScenarioError(*describe(error, Scenario, asked)) from None
     found = contradictions(scenario)
     if found:
-        raise ScenarioError(
-            *(message(asked, path, asked.value(path), what) for path, what in found)
-        )
+        raise ScenarioError(*(scenario.problem(path, what) for path, what in found))
     return scenario

@@ -14,6 +14,7 @@ from dcsim.scenario.document import Document
 from dcsim.scenario.failures import Failures, Fault, Maintenance, none_or_preset
 from dcsim.scenario.fields import Leaf, Part, name, quantity, whole
 from dcsim.scenario.job import Entry, Job
+from dcsim.scenario.problems import message
 from dcsim.scenario.record import Expectation, Metric, Record
 from dcsim.scenario.site import Site
 
@@ -103,6 +104,10 @@ class Scenario(Part):
         Where it was not, the place of the nearest thing around it.
         """
         return self._document.where(path)
+
+    def problem(self, path: str, what: str) -> str:
+        """Place, *path*, its value if one was written, and *what* is wrong with it."""
+        return message(self._document, path, self._document.value(path), what)
 
     def unmet(self, summary: Mapping[str, Any]) -> list[str]:
         """Say which expectations *summary* (name -> {value, ...}) does not meet."""

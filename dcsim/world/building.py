@@ -94,8 +94,7 @@ def site_problems(
     except ValueError as error:
         located.append(("network", "switch", str(error)))
     return [
-        f"{scenario.where(f'sites.{name}.{part}.{key}')}: sites.{name}.{part}.{key}: {reason}"
-        for part, key, reason in located
+        scenario.problem(f"sites.{name}.{part}.{key}", reason) for part, key, reason in located
     ]
 
 
@@ -176,10 +175,10 @@ def _selector_problems(scenario: Scenario, sites: Mapping[str, Site]) -> list[st
         try:
             found = matches(selector, sites) if selector else []
         except ValueError as error:
-            problems.append(f"{scenario.where(path)}: {path} = {selector}: {error}")
+            problems.append(scenario.problem(path, str(error)))
             continue
         if path.startswith("maintenance") and any(match.kind != "node" for match in found):
-            problems.append(f"{scenario.where(path)}: {path} = {selector}: allowed nodes only")
+            problems.append(scenario.problem(path, "allowed nodes only"))
     return problems
 
 

@@ -121,7 +121,7 @@ def cooling_problems(
     most = max(1, int(unit["rated_w"] / rack_heat_w))
     if ask.cooling.racks_per_unit > most:
         heat = f"{ask.cooling.racks_per_unit * rack_heat_w / 1e3:.0f} kW"
-        reason = f"{ask.cooling.racks_per_unit} racks may give it {heat} of its rated "
-        reason += f"{unit['rated_w'] / 1e3:.0f} kW: allowed at most {most}"
+        reason = f"they may give off {heat} of the {unit['rated_w'] / 1e3:.0f} kW "
+        reason += f"that one unit takes: allowed at most {most}"
         problems.append(("racks_per_unit", reason))
     return problems

@@ -1,12 +1,14 @@
 """PDUs, UPSs and feeds of a site, sized and checked."""
 
 from collections.abc import Mapping
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 
 from dcsim.catalog import Sheet
 from dcsim.scenario import Site as SiteAsked
+from dcsim.units import show
 from dcsim.world.machines import groups
 from dcsim.world.tables import FeedTable, MeterTable, PduTable, UpsTable
 
@@ -73,18 +75,19 @@ def power_problems(
     """Return what of the path is too small for the design load, as (key, reason)."""
     power, problems = ask.power, []
     if power.racks_per_ups % power.racks_per_pdu:
-        allowed = f"a multiple of racks_per_pdu ({power.racks_per_pdu})"
-        problems.append(("racks_per_ups", f"{power.racks_per_ups}: allowed {allowed}"))
-    for kind in ("pdu", "ups"):
+        allowed = f"allowed a multiple of racks_per_pdu, {power.racks_per_pdu}"
+        problems.append(("racks_per_ups", allowed))
+    for kind, thing in (("pdu", "a PDU"), ("ups", "a UPS")):
         racks = getattr(power, f"racks_per_{kind}")
         most = int(sheets[kind]["rated_w"] / (rack_w * 1.06))
         if racks > most:
-            load = f"{racks} racks may draw {racks * rack_w / 1e3:.0f} kW of the {kind}'s "
-            rated = f"{sheets[kind]['rated_w'] / 1e3:.0f} kW: allowed at most {most}"
-            problems.append((f"racks_per_{kind}", load + rated))
+            load = f"they may draw {racks * rack_w / 1e3:.0f} kW of the "
+            load += f"{sheets[kind]['rated_w'] / 1e3:.0f} kW that {thing} carries: "
+            cure = f"allowed at most {most}" if most else "allowed fewer racks.nodes_per_rack"
+            problems.append((f"racks_per_{kind}", load + cure))
     rated_w = power.feed_capacity_w or sheets["feed"]["rated_w"]
     if site_w > rated_w * power.feeds:
-        reason = f"{power.feeds} feeds carry {rated_w * power.feeds / 1e6:.1f} MW, "
-        reason += f"the site may draw {site_w / 1e6:.1f} MW: allowed at least "
-        problems.append(("feeds", reason + str(groups(int(site_w), int(rated_w)))))
+        reason = f"they carry {show(rated_w * power.feeds, 'W')}, the site may draw "
+        reason += f"{show(site_w, 'W')}: allowed at least {ceil(site_w / rated_w)}"
+        problems.append(("feeds", reason))
     return problems

@@ -1,6 +1,6 @@
 """One site: its tables, its data sheets, and what hangs on what."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,6 +133,14 @@ class Site:
         )
         return {name: getattr(self, name) for name in names}
 
+    def seen(self) -> "Site":
+        """Return this site as processes hold it: the same arrays, not writeable."""
+        tables = {
+            name: type(rows)(*(_read_only(column) for column in rows))
+            for name, rows in self.tables().items()
+        }
+        return replace(self, **tables)
+
     def columns(self, *kinds: str) -> dict[str, NDArray[Any]]:
         """Return all arrays of these classes, as `table.column`."""
         return {
@@ -140,3 +148,9 @@ class Site:
             for table, rows in self.tables().items()
             for name, column in columns_of(rows, *kinds).items()
         }
+
+
+def _read_only(column: NDArray[Any]) -> NDArray[Any]:
+    view = column.view()
+    view.flags.writeable = False
+    return view

@@ -1,7 +1,8 @@
 """Unexpected interruptions of the Llama 3 window, simulated over many failure calendars.
 
-A calibration, not a prediction: the rates come from the same 419 interruptions. It shows what masking
-takes away (failures that hit a node or a job that is down) and that causes keep their shares.
+A calibration, not a prediction: the rates come from the same 419 interruptions. It shows what
+masking takes away (failures that hit a node or a job that is down) and that
+causes keep their shares.
 """
 
 import os
