@@ -39,8 +39,9 @@ def simulated(monkeypatch):
         calls.effect()
         return SimpleNamespace(folder=Path("runs/x"), summary=SUMMARY, status=calls.status)
 
-    module = SimpleNamespace(simulate=simulate, check=lambda scenario: ["OK", scenario.name])
-    monkeypatch.setitem(sys.modules, "dcsim.simulation", module)
+    monkeypatch.setitem(sys.modules, "dcsim.api", SimpleNamespace(simulate=simulate))
+    checked = SimpleNamespace(findings=lambda scenario: ["OK", scenario.name])
+    monkeypatch.setitem(sys.modules, "dcsim.processes.findings", checked)
     monkeypatch.setattr("dcsim.report.terminal.show", calls.shown.append)
     return calls
 

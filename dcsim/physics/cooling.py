@@ -9,8 +9,9 @@ UA follows the flows on both sides, each as its power 0.8. With q held at its me
 T_f a ramp, T_s and the heat passed on have exact exponential forms.
 
 Valid: flows 0.01 to 1.2 of the rated. A unit that has stopped keeps 1% of its flow (thermosiphon
-and coolant at rest, a judgement), so its GPUs heat on their own plates. Not modelled: the valve
-that holds a supply set point above the approach, fouling, the delay of coolant in pipes.
+and coolant at rest, a judgement), so its GPUs heat on their own plates; air nodes keep turning the
+air of the hall over, which heats. Not modelled: the valve that holds a supply set point above the
+approach, fouling, the delay of coolant in pipes.
 Accuracy: exact for held rates; the rating point of the data sheet is met by construction.
 Source: effectiveness and NTU, Kays and London, Compact Heat Exchangers; ratings in the catalogue.
 """
@@ -71,6 +72,12 @@ def exchange_w_per_k(law: UnitLaw, flow: float, loop_flow: float) -> float:
 
 
 @kernel
+def through_nodes_w_per_k(law: UnitLaw, flow: float) -> float:
+    """Return the capacity flow through the nodes [W/K]: their own fans keep up that of air."""
+    return law.coolant_w_per_k * max(flow, REST_FLOW) if law.liquid else law.coolant_w_per_k
+
+
+@kernel
 def evaluate_units(
     units: UnitTable, law: UnitLaw, loop_flow: float, loop_c: float, loop_slope: float
 ) -> float:
@@ -86,7 +93,7 @@ def evaluate_units(
     for u in range(units.supply_c.shape[0]):
         flow = units.flow_frac[u]
         exchange = exchange_w_per_k(law, flow, loop_flow)
-        coolant = law.coolant_w_per_k * max(flow, REST_FLOW)
+        coolant = through_nodes_w_per_k(law, flow)
         supply, heat = units.supply_c[u], units.heat_w[u] + air_heat * units.around_w[u]
         units.rejected_w[u] = exchange * (supply + heat / coolant - loop_c)
         slope = (heat - units.rejected_w[u]) / law.coolant_j_per_k
@@ -114,7 +121,7 @@ def advance_units(
     air_heat = 0.0 if law.liquid else 1.0
     for u in range(units.supply_c.shape[0]):
         exchange = exchange_w_per_k(law, units.flow_frac[u], loop_flow)
-        coolant = law.coolant_w_per_k * max(units.flow_frac[u], REST_FLOW)
+        coolant = through_nodes_w_per_k(law, units.flow_frac[u])
         heat = units.step_j[u] / dt_s + air_heat * units.around_w[u]
         rate = exchange / law.coolant_j_per_k
         lag = loop_slope / rate

@@ -75,7 +75,8 @@ def evaluate_path(
     for p in range(pdu.power_w.shape[0]):
         x = pdu.power_w[p] / law.pdu_rated_w
         u = pdu.ups[p]
-        energised = pdu.capacity_frac[p] > 0.0 and (live[ups.feed[u]] or ups.on_battery[u])
+        fed = live[ups.feed[u]] and ups.capacity_frac[u] > 0.0 and not ups.tripped[u]
+        energised = pdu.capacity_frac[p] > 0.0 and (fed or ups.on_battery[u])
         loss = law.pdu_rated_w * (law.pdu_no_load_frac + law.pdu_load_frac * x * x)
         pdu.loss_w[p] = loss if energised and not pdu.tripped[p] else 0.0
         pdu.power_w[p] += pdu.loss_w[p]

@@ -60,6 +60,6 @@ def _pace(gpu: GpuTable, i: int, law: Any, coolant: Any, group: int) -> float:
     allowed = (law.limit_c - plate) / law.package_plate_k_per_w + control * (law.limit_c - temp)
     if allowed < asked:
         move = max(np.abs(package), np.abs(plates)) / MOVE_K
-        return max(move, rise / max(law.shutdown_c - temp, NEAR_K))
+        return float(max(move, rise / max(law.shutdown_c - temp, NEAR_K)))
     gap_k = (allowed - asked) / (1.0 / law.package_plate_k_per_w + control)
     return float(rise / max(gap_k, NEAR_K))

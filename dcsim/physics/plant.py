@@ -21,6 +21,7 @@ from dcsim.contract import NEVER_NS, Fact, Holds
 from dcsim.kernel import kernel
 from dcsim.physics.cooling import UnitLaw, advance_units, evaluate_units, ntu_of
 from dcsim.physics.rejection import LoopLaw, advance_loop, evaluate_loop
+from dcsim.world.cooling import cooler_ua_w_per_k, loop_w_per_k
 from dcsim.world.site import Site
 from dcsim.world.tables import LoopTable, UnitTable, WeatherTable
 
@@ -97,7 +98,8 @@ class PlantModel:
 def unit_law(site: Site) -> UnitLaw:
     """Read the constants of the site's cooling units from their sheet.
 
-    Flows, and the electricity of pumps, are those of the share of its rating that a unit serves.
+    Flows, what the loop holds, and the electricity of pumps are those of the share of its rating
+    that a unit serves.
     """
     sheet = site.sheets["cooling_unit"]
     coolant = sheet["coolant_kg_per_s"] * sheet["coolant_cp_j_per_kg_k"]
@@ -109,7 +111,7 @@ def unit_law(site: Site) -> UnitLaw:
         coolant_w_per_k=coolant * served,
         facility_w_per_k=facility * served,
         ua_w_per_k=ua * served,
-        coolant_j_per_k=sheet["coolant_j_per_k"],
+        coolant_j_per_k=sheet["coolant_j_per_k"] * served,
         plate_lag_s=site.sheets["gpu"]["plate_j_per_k"] * float(site.plate_k_per_w(np.ones(1))[0]),
         pump_w=sheet["pump_w"] * served,
         liquid=site.sheets["node"].text("cooling") != "air",
@@ -120,19 +122,16 @@ def loop_law(site: Site) -> LoopLaw:
     """Read the constants of the site's facility loop and heat rejection from their sheets."""
     unit, dry, chiller = (site.sheets[kind] for kind in ("cooling_unit", "dry_cooler", "chiller"))
     cp = unit["facility_cp_j_per_kg_k"]
-    water_kg_per_s = unit["facility_kg_per_s"] * len(site.unit.supply_c) * site.unit_load_frac
-    warm_k = dry["design_water_in_c"] - dry["design_dry_bulb_c"]
-    coolers = len(site.cooler.capacity_frac)
+    coolers, size = len(site.cooler.capacity_frac), site.cooler_size_frac
     return LoopLaw(
         setpoint_c=site.ask.cooling.supply_c,
         water_j_per_k=site.loop_kg * cp,
-        water_w_per_k=water_kg_per_s * cp,
-        dry_w_per_k=dry["rated_w"] / warm_k,
+        water_w_per_k=loop_w_per_k(unit, len(site.unit.supply_c) * site.unit_load_frac),
+        dry_ua_w_per_k=coolers * size * cooler_ua_w_per_k(dry),
         coolers_count=coolers,
-        water_per_cooler_x=water_kg_per_s / max(coolers, 1) / dry["water_kg_per_s"],
         water_exponent=dry["water_exponent_frac"],
         air_exponent=dry["air_exponent_frac"],
-        fan_w=dry["fan_w"],
+        fan_w=dry["fan_w"] * size,
         fan_min_frac=dry["fan_min_frac"],
         chiller_w=chiller["rated_w"] * len(site.chiller.capacity_frac),
         chiller_fixed_frac=chiller["fixed_power_frac"],

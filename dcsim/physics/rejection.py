@@ -8,7 +8,9 @@ heat that takes T_f to its set point with the time constant tau:
     dry  = min(need, K_dry (T_return - T_air)),  T_return = T_f + H/C_water
     chilled = min(need - dry, chillers),         C_f dT_f/dt = H - dry - chilled
 
-K_dry comes from the data sheet's design point, follows the water flow as its power 0.85 and the air
+K_dry = C_water (1 - exp(-UA/C_water)), an exchanger to plenty of air. UA comes from the data
+sheet's design point, where its two sides count alike; the water's goes with the flow through each
+cooler as its power 0.85, circuits being laid out for the flow of the site. Heat follows the air
 flow as its power 0.8, so fans turn at y = (dry/most)^(1/0.8), draw y^3, and never less than their
 lowest speed. A chiller draws kW per kW as a straight line in its lift. In a step the loop keeps the
 regime that it starts in (controlled, saturated, idle), each a single exponential.
@@ -30,7 +32,8 @@ from dcsim.kernel import kernel
 from dcsim.world.tables import LoopTable
 
 CONTROL_S = 120.0
-IDLE, CONTROLLED, SATURATED = 0, 1, 2
+CROWDED_X = 1.5
+"""The most water that a dry cooler takes, over its design flow."""
 
 
 class LoopLaw(NamedTuple):
@@ -39,9 +42,8 @@ class LoopLaw(NamedTuple):
     setpoint_c: float
     water_j_per_k: float
     water_w_per_k: float
-    dry_w_per_k: float
+    dry_ua_w_per_k: float
     coolers_count: int
-    water_per_cooler_x: float
     water_exponent: float
     air_exponent: float
     fan_w: float
@@ -59,9 +61,12 @@ class LoopLaw(NamedTuple):
 @kernel
 def dry_most_w_per_k(law: LoopLaw, flow: float, dry_frac: float) -> float:
     """Return K_dry [W/K] at this share of the water flow and of the dry coolers [-]."""
-    working = max(dry_frac * law.coolers_count, 1e-9)
-    water = law.water_per_cooler_x * flow * law.coolers_count / working
-    return float(law.dry_w_per_k * working * min(water, 1.5) ** law.water_exponent)
+    if dry_frac <= 0.0 or flow <= 0.0:
+        return 0.0
+    water = law.water_w_per_k * flow
+    each = min(flow / dry_frac, CROWDED_X)
+    ua = law.dry_ua_w_per_k * dry_frac * 2.0 / (1.0 + each**-law.water_exponent)
+    return float(water * (1.0 - np.exp(-ua / water)))
 
 
 @kernel
@@ -70,8 +75,8 @@ def evaluate_loop(loop: LoopTable, law: LoopLaw, heat_w: float, air_c: float) ->
     flow, supply = loop.flow_frac[0], loop.supply_c[0]
     dry_frac, chiller_frac = loop.dry_frac[0], loop.chiller_frac[0]
     back = supply + heat_w / (law.water_w_per_k * max(flow, 0.01))
-    most = dry_frac * dry_most_w_per_k(law, flow, dry_frac) * max(back - air_c, 0.0)
-    most = most if dry_frac > 0.0 and flow > 0.0 else 0.0
+    per_k = dry_most_w_per_k(law, flow, dry_frac)
+    most = per_k * max(back - air_c, 0.0)
     need = max(heat_w + law.water_j_per_k * (supply - law.setpoint_c) / CONTROL_S, 0.0)
     need = need if flow > 0.0 else 0.0
     dry = min(need, most)
@@ -86,7 +91,8 @@ def evaluate_loop(loop: LoopTable, law: LoopLaw, heat_w: float, air_c: float) ->
     fans = law.fan_w * law.coolers_count * dry_frac * air_flow**3
     loop.plant_w[0] = fans + chilled * (per_w + law.chiller_fan_frac)
     loop.pump_w[0] = law.pump_w * flow
-    return float(np.sqrt(2.0 * CONTROL_S / max(abs(slope), 1e-12)))
+    bend = abs(slope) * max(1.0 / CONTROL_S, per_k / law.water_j_per_k)
+    return float(np.sqrt(2.0 / max(bend, 1e-12)))
 
 
 @kernel
@@ -111,7 +117,7 @@ def advance_loop(
         loop.supply_c[0] = law.setpoint_c + (supply - law.setpoint_c) * decay
         rejected = heat_j + law.water_j_per_k * (supply - law.setpoint_c) * (1.0 - decay)
     else:
-        dry = dry_frac * dry_most_w_per_k(law, flow, dry_frac)
+        dry = dry_most_w_per_k(law, flow, dry_frac)
         if loop.dry_w[0] <= 0.0:
             dry = 0.0
         chilled = law.chiller_w * chiller_frac

@@ -15,12 +15,10 @@ import numpy as np
 from dcsim.contract import NEVER_NS, Fact, Holds
 from dcsim.kernel import kernel
 from dcsim.physics.gpu import GpuModel, clock_under_cap
-from dcsim.workload.rate import PARTS, decompose, step_now
+from dcsim.workload.rate import decompose, step_now
 from dcsim.workload.step import StepTime
 from dcsim.world.site import Placement, Site
 from dcsim.world.tables import F64, I32, Real
-
-SEGMENT_PARTS = (*PARTS, "checkpoint_stall")
 
 
 @kernel

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from math import gcd
 from typing import Any
 
 import numpy as np
 
 from dcsim.contract import Fact, Model
 from dcsim.engine import Island, Sim
-from dcsim.inputs.records import Record, ns
+from dcsim.inputs.records import NS_PER_S, Record, ns
 from dcsim.physics.gpu import GpuModel
 from dcsim.processes.dimensions import write_job
 from dcsim.processes.jobs import JobLife
@@ -20,14 +19,11 @@ from dcsim.processes.plan import JobPlan
 from dcsim.processes.progress import Progress
 from dcsim.processes.recorder import Recorder
 from dcsim.processes.scheduler import Scheduler
-from dcsim.scenario import Record as RecordAsked
+from dcsim.scenario.record import REPORT_S
 from dcsim.trace import TraceWriter
 from dcsim.world import Site, World
 
 Models = Callable[[Site], Sequence[Model]]
-
-GRID_NS = 300_000_000_000
-"""The report grid unless rows are asked for at other times."""
 
 WRITABLE = (
     *("gpu.load_frac", "gpu.on_frac", "gpu.ceiling_x", "node.up", "node.busy_frac"),
@@ -63,10 +59,7 @@ class Cast:
         self.world = world
         self.sites = {name: site.seen() for name, site in world.sites.items()}
         self._trace = trace
-        grid_ns = grid_of(world.scenario.record)
-        self.islands = {
-            name: _island(site, models(site), grid_ns) for name, site in world.sites.items()
-        }
+        self.islands = {name: _island(site, models(site)) for name, site in world.sites.items()}
         self._unplaced = {of_job[name].job: of_job[name] for of_job in plans for name in of_job}
         self.sim = Sim(list(self.islands.values()), self._deliver)
         self.log = EventLog(trace.row, lambda: self.sim.now_ns)
@@ -176,18 +169,10 @@ class Cast:
             self.log.add(LOGGED[fact.kind], site, fact.table, fact.row, because=cause)
 
 
-def grid_of(record: RecordAsked) -> int:
-    """Return the report grid [ns]: every instant at which a row is due lies on it."""
-    asked_s = [record.site_every_s, record.rack_every_s]
-    if record.gpus == "always":
-        asked_s.append(record.gpu_every_s)
-    return gcd(GRID_NS, *map(ns, asked_s))
-
-
-def _island(site: Site, models: Sequence[Model], grid_ns: int) -> Island:
+def _island(site: Site, models: Sequence[Model]) -> Island:
     columns: dict[str, Any] = site.columns("state", "mode")
     asked = {name: columns[name] for name in WRITABLE}
-    return Island(site.name, site, models, asked, grid_ns)
+    return Island(site.name, site, models, asked, REPORT_S * NS_PER_S)
 
 
 def pulse(world: World) -> tuple[int, float]:

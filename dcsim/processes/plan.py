@@ -91,8 +91,7 @@ def _plan(scenario: Scenario, index: int, job: Job, site: Site) -> tuple[JobPlan
     if needed > room:
         reason = f"a GPU would hold {needed / 1e9:.1f} GB of its {room / 1e9:.0f} GB: "
         reason += "allowed more tp or pp, or a smaller micro_batch"
-        where = scenario.where(f"{path}.parallel")
-        return None, [f"{where}: {path}.parallel: {reason}"]
+        return None, [scenario.problem(f"{path}.parallel", reason)]
     return _plan_of(scenario, index, job, site, model, layout), []
 
 

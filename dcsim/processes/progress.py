@@ -80,7 +80,7 @@ class Progress:
         )
         durable = min(done, max(remote, kept))
         self._lost += done - durable
-        self._saves = [(safe_ns, step) for safe_ns, step in self._saves if step <= durable]
+        self._saves = [save for save in self._saves if save[0] > now_ns and save[1] <= durable]
         self._remote_steps = min(remote, durable)
         self._local_steps = durable
         self._saved_ns = self._ran_ns

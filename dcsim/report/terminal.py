@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 
 from rich.console import Console
 from rich.text import Text
@@ -53,7 +54,7 @@ _LOSSES = {
 }
 _COLUMNS = (
     {"goodput": "goodput_frac", "step time": "step_time_s", "interrupted": "interruption_count"},
-    {"MFU": "mfu_frac", "target": "days_to_target", "MTBF": "mtbf_s"},
+    {"MFU": "mfu_frac", "to target": "days_to_target", "MTBF": "mtbf_s"},
     {"tokens/d": "tokens_per_day", "GPU p99": "gpu_temp_c_p99", "GPU max": "gpu_temp_c_max"},
     {"power": "site_power_w_mean", "PUE": "pue", "cost": "cost_usd"},
 )
@@ -62,8 +63,11 @@ _PART_TOLERANCE = 0.02
 _ENDS = {"running": "Cut short", "interrupted": "Interrupted", "failed": "Failed"}
 _WIDTH_MAX = 100
 _BAR_BEGIN = 29
-_CAUSES_MAX = 5
+_CAUSES = {"fault": "scripted fault"}
+_UNKNOWN = {"mtbf_s": "no failure"}
 _DAY_NS = 86_400 * 10**9
+_HOUR_NS = 3600 * 10**9
+_HOURS_MAX = 48
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -76,7 +80,8 @@ def show(folder: Path) -> None:
 def print_summary(run: Run, summary: Summary, console: Console) -> None:
     """Print at most 25 lines at 80 columns; plain text where the console is no terminal."""
     width = min(console.width, _WIDTH_MAX)
-    console.print(Text(sentence(run, summary), style="bold"), width=width)
+    for part in wrap(sentence(run, summary), width):
+        console.print(Text(part, style="bold"), soft_wrap=True)
     for line in _numbers(summary.metrics):
         console.print(line, soft_wrap=True)
     console.print(Text(_caption(summary), style="dim"), soft_wrap=True)
@@ -87,7 +92,7 @@ def print_summary(run: Run, summary: Summary, console: Console) -> None:
         line = Text(f"{_words(name):<22}{_percent(value):>6} ").append(bar, COLOURS[name])
         line.rstrip()
         console.print(line, soft_wrap=True)
-    console.print(Text(_causes(summary)), width=width, no_wrap=True, overflow="ellipsis")
+    console.print(Text(_causes(summary, width)), soft_wrap=True)
     console.print(Text(f"Run: {run.folder}"), soft_wrap=True)
 
 
@@ -165,18 +170,23 @@ def _bar(length: float, *, utf: bool) -> str:
     return ("█" * whole + _EIGHTHS[eighths]).rstrip()
 
 
-def _causes(summary: Summary) -> str:
-    causes = summary.interruption_causes
+def _causes(summary: Summary, width: int) -> str:
+    """What interrupted jobs, as many causes as there is room for."""
+    causes = [(_CAUSES.get(name, name), value) for name, value in summary.interruption_causes]
     if not causes:
         return "What broke: nothing that interrupted a job"
-    listed = ", ".join(f"{cause.name} {cause.value:,}" for cause in causes[:_CAUSES_MAX])
-    others = sum(cause.value for cause in causes[_CAUSES_MAX:])
-    return f"What broke: {listed}" + (f", others {others:,}" if others else "")
+    for shown in range(len(causes), 0, -1):
+        others = sum(value for _, value in causes[shown:])
+        listed = [*causes[:shown], *([("others", others)] if others else [])]
+        text = "What broke: " + ", ".join(f"{name} {value:,}" for name, value in listed)
+        if len(text) <= width:
+            break
+    return text
 
 
 def _value(name: str, metric: Metric) -> str:
     if metric.value is None:
-        return metric.basis
+        return _UNKNOWN.get(name, metric.basis)
     if metric.unit in ("1/d", "USD"):
         return _short(metric.value) + metric.unit.removeprefix("1/d")
     if name.endswith("_frac"):
@@ -191,9 +201,12 @@ def _words(name: str) -> str:
 
 
 def _length(duration_ns: int) -> str:
-    """A length of time: whole days as days, the rest as `clock` does."""
+    """A length of time: in whole days or some whole hours, or else as `clock` writes it."""
     days, rest = divmod(duration_ns, _DAY_NS)
-    return f"{days} d" if days and not rest else clock(duration_ns)
+    if days and not rest:
+        return f"{days} d"
+    hours, rest = divmod(duration_ns, _HOUR_NS)
+    return f"{hours} h" if 0 < hours < _HOURS_MAX and not rest else clock(duration_ns)
 
 
 def _rounded(fraction: float) -> str:

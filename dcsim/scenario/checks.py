@@ -1,10 +1,11 @@
 """Parts of a scenario that contradict one another, found without building the world."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from dcsim import catalog, units
 from dcsim.scenario.fields import nearest
 from dcsim.scenario.job import Job
+from dcsim.scenario.record import REPORT_S
 from dcsim.scenario.schema import Scenario
 from dcsim.scenario.site import Site
 
@@ -14,7 +15,7 @@ Finding = tuple[str, str]
 
 def contradictions(scenario: Scenario) -> list[Finding]:
     """All findings, in the order of the file."""
-    checks: tuple[Callable[[Scenario], Iterator[Finding]], ...] = (_sites, _jobs, _calendar)
+    checks = (_sites, _jobs, _recording, _calendar)
     return [finding for check in checks for finding in check(scenario)]
 
 
@@ -108,6 +109,12 @@ def _refusal(path: str, job: Job, name: str, site: Site) -> Finding | None:
         f"{path}.parallel",
         f"{needed} need {nodes + job.spares:,} nodes, {name} has {site.nodes.count:,}",
     )
+
+
+def _recording(scenario: Scenario) -> Iterator[Finding]:
+    for key in ("site_every", "rack_every", "gpu_every"):
+        if getattr(scenario.record, f"{key}_s") % REPORT_S:
+            yield f"record.{key}", f"allowed multiples of {units.show(REPORT_S, 's')}"
 
 
 def _calendar(scenario: Scenario) -> Iterator[Finding]:

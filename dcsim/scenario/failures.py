@@ -10,6 +10,7 @@ from dcsim import units
 from dcsim.scenario.fields import Leaf, Part, number, quantity, sheet
 
 _SELECTOR = re.compile(r"(\*|[a-z0-9-]+)(/[a-z]+/(\*|[0-9]+(-[0-9]+)?))+")
+_RANGE = re.compile(r"/([0-9]+)-([0-9]+)")
 _EFFECT_ALLOWED = "allowed down or {degrade: share that remains, 0..1}"
 
 
@@ -24,6 +25,8 @@ def _selector(value: Any) -> str:
     """Read what is hit: the grammar only, the world knows what exists."""
     if not isinstance(value, str) or not _SELECTOR.fullmatch(value):
         raise ValueError("allowed site/kind/index, such as dallas/cdu/3, dallas/cdu/3-5, */node/*")
+    if any(int(first) > int(last) for first, last in _RANGE.findall(value)):
+        raise ValueError("allowed ranges that rise, such as dallas/cdu/3-5")
     return value
 
 

@@ -66,11 +66,15 @@ Metric = Annotated[str, Leaf(_metric, {"enum": list(METRICS)})]
 Expectation = Annotated[Bound, Leaf(_bound, {"type": "string", "pattern": f"^{_BOUND.pattern}$"})]
 
 
+REPORT_S = 300
+"""All sites stop at multiples of this, whether or not anything is recorded then."""
+
+
 class Record(Part):
     """How often rows are written; `gpus` says when single GPUs are, every `gpu_every_s`."""
 
-    site_every_s: Annotated[float, quantity("time", "1 s", "30 d")] = 300.0
-    rack_every_s: Annotated[float, quantity("time", "1 s", "30 d")] = 900.0
+    site_every_s: Annotated[float, quantity("time", "5 min", "30 d")] = 300.0
+    rack_every_s: Annotated[float, quantity("time", "5 min", "30 d")] = 900.0
     gpus: Annotated[str, choice("around-faults", "never", "always")] = "around-faults"
-    gpu_every_s: Annotated[float, quantity("time", "1 s", "30 d")] = 300.0
+    gpu_every_s: Annotated[float, quantity("time", "5 min", "30 d")] = 300.0
     max_trace_byte: Annotated[float, quantity("data", "1 MB", "100 TB")] = 2e9

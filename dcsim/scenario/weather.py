@@ -13,7 +13,7 @@ def _file(value: Any) -> Path:
     if not isinstance(value, str):
         raise ValueError("allowed the path of an EPW file")
     if not Path(value).is_file():
-        raise ValueError("no such file")
+        raise ValueError("is a folder, not a file" if Path(value).is_dir() else "no such file")
     return Path(value)
 
 

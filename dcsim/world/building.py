@@ -93,9 +93,7 @@ def site_problems(
         _clos(ask, sheets)
     except ValueError as error:
         located.append(("network", "switch", str(error)))
-    return [
-        scenario.problem(f"sites.{name}.{part}.{key}", reason) for part, key, reason in located
-    ]
+    return [scenario.problem(f"sites.{name}.{part}.{key}", reason) for part, key, reason in located]
 
 
 def _unit_heat_w(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> float:

@@ -38,7 +38,7 @@ def _shapes(site: Site) -> Iterator[tuple[str, Any, str]]:
 
 def _ranges(site: Site) -> Iterator[tuple[str, Any, str]]:
     for name, column in site.columns("state", "rate").items():
-        yield name, np.isfinite(column).reshape(len(column), -1).all(axis=1), "is finite"
+        yield name, np.isfinite(column).all(axis=tuple(range(1, column.ndim))), "is finite"
     for name in ("gpu.temp_c", "gpu.plate_c", "unit.supply_c", "loop.supply_c"):
         table, column_name = name.split(".")
         column = getattr(getattr(site, table), column_name)
@@ -64,9 +64,11 @@ def _links(site: Site) -> Iterator[tuple[str, Any, str]]:
         yield table, (parent >= 0) & (parent < count), f"names one of {count} parents"
     dark = site.node.up & ~site.rack.powered[site.node.rack]
     yield "node.up", ~dark, "a node without power is down"
-    on = site.gpu.on_frac.reshape(-1, site.gpus_per_node)
-    yield "gpu.on_frac", (on == 0).all(axis=1) | site.node.up, "GPUs of a node that is down are off"
+    lit = np.repeat(site.rack.powered[site.node.rack], site.gpus_per_node)
+    yield "gpu.on_frac", (site.gpu.on_frac == 0) | lit, "a GPU without power is off"
+    kept = np.repeat(site.node.up | ~site.node.reachable, site.gpus_per_node)
+    yield "gpu.on_frac", (site.gpu.on_frac == 0) | kept, "a GPU is on in a node that is up or alone"
     for job, placement in site.placement.items():
         if site.job.running[job]:
-            up = site.node.up[placement.nodes] & site.node.reachable[placement.nodes]
-            yield "job.running", up.all(), "a job makes steps only on nodes that are up"
+            sound = site.node.up[placement.nodes] & site.node.reachable[placement.nodes]
+            yield "job.running", sound.all(), "a job makes steps only on nodes that are up"

@@ -1,7 +1,7 @@
 """Cooling units, the facility loop and heat rejection of a site, sized and checked."""
 
 from collections.abc import Mapping
-from math import ceil
+from math import ceil, log
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ class Cooling(NamedTuple):
     weather: WeatherTable
     film: Film
     unit_load_frac: float
+    cooler_size_frac: float
     loop_kg: float
     loop_pump_w: float
 
@@ -55,15 +56,18 @@ def build_cooling(
     loop = LoopTable(*np.zeros((len(LoopTable._fields), 1)))
     loop.supply_c[0] = cooling.supply_c
     loop.flow_frac[0] = 1.0
+    unit_load_frac = min(1.0, unit_w / sheets["cooling_unit"]["rated_w"])
+    coolers = dry_coolers(ask, sheets, units * unit_load_frac, heat_w)
     return Cooling(
         unit=unit,
         pump=PlantTable(np.ones(cooling.pumps)),
-        cooler=PlantTable(np.ones(dry_coolers(ask, sheets, heat_w))),
+        cooler=PlantTable(np.ones(ceil(coolers))),
         chiller=PlantTable(np.ones(chillers(ask, sheets, heat_w))),
         loop=loop,
         weather=WeatherTable(*np.zeros((len(WeatherTable._fields), 1))),
         film=film_of(sheets["node"]),
-        unit_load_frac=min(1.0, unit_w / sheets["cooling_unit"]["rated_w"]),
+        unit_load_frac=unit_load_frac,
+        cooler_size_frac=coolers / max(ceil(coolers), 1),
         loop_kg=cooling.loop_m3_per_w * heat_w * WATER_KG_PER_M3,
         loop_pump_w=LOOP_PUMP_FRAC * heat_w,
     )
@@ -74,14 +78,30 @@ def _node_j_per_k(sheets: Mapping[str, Sheet]) -> float:
     return sheets["node"]["gpus_count"] * (gpu["package_j_per_k"] + gpu["plate_j_per_k"])
 
 
-def dry_coolers(ask: SiteAsked, sheets: Mapping[str, Sheet], heat_w: float) -> int:
-    """Return how many: as asked, or those that carry the load at `DRY_APPROACH_K` above the air."""
+def loop_w_per_k(unit: Sheet, units_full: float) -> float:
+    """Return the capacity flow of the loop [W/K] for so many fully loaded cooling units."""
+    return units_full * unit["facility_kg_per_s"] * unit["facility_cp_j_per_kg_k"]
+
+
+def cooler_ua_w_per_k(dry: Sheet) -> float:
+    """Return the conductance from water to air of a dry cooler at its design point [W/K]."""
+    range_k = dry["design_water_in_c"] - dry["design_water_out_c"]
+    effectiveness = range_k / (dry["design_water_in_c"] - dry["design_dry_bulb_c"])
+    return dry["rated_w"] / range_k * -log(1.0 - effectiveness)
+
+
+def dry_coolers(
+    ask: SiteAsked, sheets: Mapping[str, Sheet], units_full: float, heat_w: float
+) -> float:
+    """Return how many: as asked, or those that carry the load at `DRY_APPROACH_K` above the air.
+
+    The part of one that this ends in is shared out: all are that much smaller than their sheet.
+    """
     if ask.cooling.dry_coolers is not None:
         return ask.cooling.dry_coolers
-    sheet, unit = sheets["dry_cooler"], sheets["cooling_unit"]
-    per_k = sheet["rated_w"] / (sheet["design_water_in_c"] - sheet["design_dry_bulb_c"])
-    water_rise_k = unit["rated_w"] / (unit["facility_kg_per_s"] * unit["facility_cp_j_per_kg_k"])
-    return ceil(heat_w / (per_k * (DRY_APPROACH_K + water_rise_k)))
+    water = loop_w_per_k(sheets["cooling_unit"], units_full)
+    ua = water * log(1.0 + heat_w / water / DRY_APPROACH_K)
+    return ua / cooler_ua_w_per_k(sheets["dry_cooler"])
 
 
 def chillers(ask: SiteAsked, sheets: Mapping[str, Sheet], heat_w: float) -> int:
@@ -100,11 +120,15 @@ def film_of(node: Sheet) -> Film:
 
 
 def wiring_of(ask: SiteAsked, unit: UnitTable, ups: UpsTable) -> Wiring:
-    """Return what feeds the cooling: a unit hangs on the UPS of its first rack."""
+    """Return what feeds the cooling: a unit hangs on the UPS of its first rack.
+
+    Facility pumps are dealt in turn to the feeds that carry a UPS.
+    """
     upses, pumps = len(ups.feed), ask.cooling.pumps
+    feeds = np.unique(ups.feed)
     return Wiring(
         unit_ups=(unit.first_rack[:-1] // ask.power.racks_per_ups).astype(np.int32),
-        pump_feed=(np.arange(pumps) % ask.power.feeds).astype(np.int32),
+        pump_feed=np.resize(feeds, pumps),
         units_protected="cdu_pumps" in ask.power.protected_cooling,
         pumps_protected="facility_pumps" in ask.power.protected_cooling,
         plant_frac=np.full(ask.power.feeds, 1.0 / ask.power.feeds),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dcsim.scenario.fields import nearest
 from dcsim.world.site import Site
 from dcsim.world.tables import I64
 
@@ -32,10 +33,11 @@ def matches(selector: str, sites: Mapping[str, Site]) -> list[Match]:
     steps = list(zip(rest[::2], rest[1::2], strict=True))
     chosen = [site for name, site in sites.items() if site_part in ("*", name)]
     if not chosen:
-        raise ValueError(f"no site {site_part}: allowed {', '.join(sites)} or *")
+        hint = nearest(site_part, list(sites))
+        raise ValueError(f"no such site, {hint}allowed {', '.join(sites)} or *")
     found = [match for site in chosen if (match := _walk(site, steps)) is not None]
     if not found:
-        raise ValueError(_why_none(chosen, steps))
+        raise ValueError(_why_none(chosen[0], steps))
     return found
 
 
@@ -83,13 +85,17 @@ def _pick(rows: I64, index: str) -> I64:
     return rows[int(first) : int(last or first) + 1]
 
 
-def _why_none(sites: list[Site], steps: list[tuple[str, str]]) -> str:
-    """Say why nothing matched."""
-    counts = sites[0].counts
-    for kind, _index in steps:
+def _why_none(site: Site, steps: list[tuple[str, str]]) -> str:
+    """Say at which step of a selector nothing was left of a site."""
+    counts, holder = site.counts, site.name
+    for depth, (kind, index) in enumerate(steps):
         if kind not in counts:
-            return f"no things of kind {kind}: allowed {', '.join(counts)}"
-    kind = steps[-1][0]
-    if counts[kind] == 0:
-        return f"matches nothing: {sites[0].name} has no {kind}"
-    return f"matches nothing: {sites[0].name} has {kind}/0 to {kind}/{counts[kind] - 1}"
+            return f"no such kind, {nearest(kind, list(counts))}allowed {', '.join(counts)}"
+        if _walk(site, steps[: depth + 1]) is None:
+            there = _walk(site, [*steps[:depth], (kind, "*")])
+            break
+        holder = f"{holder}/{kind}/{index}"
+    if there is None:
+        return f"matches nothing, {holder} has no {kind}"
+    last = len(there.rows) - 1
+    return f"matches nothing, {holder} has {kind}/" + (f"0-{last}" if last else "0")

@@ -91,6 +91,7 @@ class Site:
     battery_j: float
     feed_rated_w: float
     unit_load_frac: float
+    cooler_size_frac: float
     loop_kg: float
     loop_pump_w: float
     gpus_per_node: int = 8

@@ -15,7 +15,6 @@ Real = NDArray[np.floating[Any]]
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
-I8 = NDArray[np.int8]
 Bool = NDArray[np.bool_]
 
 

@@ -54,7 +54,7 @@ class Rig:
     ) -> None:
         self.site = site
         self.facts: list[tuple[int, Fact]] = []
-        columns = site.columns("state", "mode")
+        columns = site.columns("state", "mode", "rate")
         chosen = models or default_models(site)
         self.island = Island(site.name, site, chosen, columns, grid_ns)
         self.sim = Sim([self.island], self._deliver)

@@ -30,14 +30,12 @@ RECOVERY = DETECT + DIAGNOSE + REPLACE + INIT + LOAD + WARMUP
 
 def site(nodes: int = 8, per_rack: int = 4, **other: Any) -> dict[str, Any]:
     """A liquid-cooled site with GPUs alike, in words of a scenario file."""
+    power = {"feeds": 1, "feed": "mv-10mw", "ups": "ups-500kw", "racks_per_ups": 2}
     return {
         "nodes": {"type": "hgx-h100-liquid", "count": nodes},
         "racks": {"nodes_per_rack": per_rack},
         "network": {"switch": "qm9700", "link": "400 Gbit/s"},
-        "power": {
-            **{"feeds": 1, "feed": "mv-10mw", "ups": "ups-500kw", "racks_per_ups": 2},
-            **{"pdu": "pdu-225kva", "racks_per_pdu": 1},
-        },
+        "power": {**power, "pdu": "pdu-225kva", "racks_per_pdu": 1},
         "cooling": {"unit": "xdu1350", "racks_per_unit": 2, "supply": "30 degC"},
         "weather": {"constant": "20 degC"},
         "gpu_spread": 0,
@@ -47,14 +45,9 @@ def site(nodes: int = 8, per_rack: int = 4, **other: Any) -> dict[str, Any]:
 
 def job(nodes: int = 4, **other: Any) -> dict[str, Any]:
     """A job that computes on whole nodes, a replica each."""
-    return {
-        "train": {
-            "model": "llama3-8b",
-            "parallel": {"tp": 8, "pp": 1, "dp": nodes},
-            **{"batch": 4 * nodes, "sequence": 8192, "recovery": "warm-spare"},
-            **other,
-        }
-    }
+    shape = {"tp": 8, "pp": 1, "dp": nodes}
+    work = {"model": "llama3-8b", "batch": 4 * nodes, "sequence": 8192}
+    return {"train": {**work, "parallel": shape, "recovery": "warm-spare", **other}}
 
 
 def scenario(jobs: Sequence[dict[str, Any]] = (), hours: float = 4, **other: Any) -> Scenario:
@@ -70,9 +63,7 @@ def scenario(jobs: Sequence[dict[str, Any]] = (), hours: float = 4, **other: Any
     return loads(json.dumps(document))
 
 
-def fails(
-    t_ns: int, target: str, *, repair_s: float = 0.0, u: Sequence[float] = MEDIANS
-) -> Record:
+def fails(t_ns: int, target: str, *, repair_s: float = 0.0, u: Sequence[float] = MEDIANS) -> Record:
     """A failure: the node is out for its repair, or without one only the work on it dies."""
     action = "replace" if repair_s else "restart"
     fail = Fail(cause="test", action=action, mark_per_s=0.0, repair_s=repair_s, u=tuple(u))

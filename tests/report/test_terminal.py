@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -71,7 +72,7 @@ def test_bars_are_as_long_as_their_share(tmp_path):
 def test_no_colour_and_no_trailing_space_in_a_pipe(tmp_path):
     text = screen(full_day(tmp_path))
     assert "\x1b" not in text
-    assert [line for line in text.splitlines()[3:] if line != line.rstrip()] == []
+    assert [line for line in text.splitlines() if line != line.rstrip()] == []
     assert "\x1b" in screen(full_day(tmp_path / "b"), force_terminal=True)
 
 
@@ -106,9 +107,9 @@ def test_the_sentence_puts_common_parts_in_words(tmp_path):
 @pytest.mark.parametrize(
     ("status", "begin"),
     [
-        ("interrupted", "Interrupted after 18:00:00 of 1 d. Of the peak"),
-        ("failed", "Failed after 18:00:00 of 1 d. Of the peak"),
-        ("running", "Cut short after 18:00:00 of 1 d. Of the peak"),
+        ("interrupted", "Interrupted after 18 h of 1 d. Of the peak"),
+        ("failed", "Failed after 18 h of 1 d. Of the peak"),
+        ("running", "Cut short after 18 h of 1 d. Of the peak"),
     ],
 )
 def test_the_sentence_says_that_a_run_did_not_end(tmp_path, status, begin):
@@ -121,7 +122,7 @@ def test_the_sentence_says_that_a_run_did_not_end(tmp_path, status, begin):
 def test_a_run_without_a_job_says_so(tmp_path):
     run = write_run(tmp_path / "run", end_h=30)
     text = screen(run)
-    assert text.startswith("No job ran on 16 H100 in 1 d 06:00.")
+    assert text.startswith("No job ran on 16 H100 in 30 h.")
     assert "not given" in text
     assert "What broke: nothing that interrupted a job" in text
 
@@ -135,6 +136,14 @@ def test_all_useful_has_no_largest_loss(tmp_path):
 def test_extrapolation_is_said(tmp_path):
     assert "extrapolated: a job of more than 16,384 GPUs" in screen(full_day(tmp_path))
     assert "extrapolated" not in screen(day_with_a_failure(tmp_path / "b"))
+
+
+def test_causes_are_cut_to_the_width_and_none_is_lost(tmp_path):
+    run = full_day(tmp_path)
+    for width in (60, 80, 100):
+        line = next(line for line in screen(run, width).splitlines() if line.startswith("What"))
+        assert len(line) <= width
+        assert sum(map(int, re.findall(r" (\d+)", line))) == 7
 
 
 def test_every_bar_has_a_colour():
