@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from dcsim import load, simulate
-from dcsim.processes.findings import findings
 from dcsim.scenario import Scenario
 from dcsim.trace import Run
 from tests.tidy import ROOT
@@ -29,12 +28,12 @@ CUT = {
 }
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 GOLDEN = {
-    "cdu-loss": {"goodput_frac": 0.928, "step_time_s": 5.70, "pue": 1.23, "gpu_temp_c_max": 95.4},
-    "feed-loss": {"goodput_frac": 0.626, "step_time_s": 5.69, "pue": 1.25, "gpu_temp_c_max": 60.8},
-    "first": {"goodput_frac": 0.966, "step_time_s": 7.40, "pue": 1.31, "gpu_temp_c_max": 58.3},
-    "h100-200k": {"step_time_s": 5.85, "pue": 1.21, "gpu_temp_c_p99": 57.8},
+    "cdu-loss": {"goodput_frac": 0.928, "step_time_s": 5.70, "pue": 1.20, "gpu_temp_c_max": 95.4},
+    "feed-loss": {"goodput_frac": 0.626, "step_time_s": 5.69, "pue": 1.22, "gpu_temp_c_max": 60.8},
+    "first": {"goodput_frac": 0.966, "step_time_s": 7.40, "pue": 1.32, "gpu_temp_c_max": 58.3},
+    "h100-200k": {"step_time_s": 5.85, "pue": 1.16, "gpu_temp_c_p99": 57.8},
     "h100-200k-as-2024": {"step_time_s": 5.85},
-    "hot-day": {"goodput_frac": 0.998, "step_time_s": 6.02, "pue": 1.17, "gpu_temp_c_max": 80.8},
+    "hot-day": {"goodput_frac": 0.998, "step_time_s": 5.91, "pue": 1.13, "gpu_temp_c_max": 83.6},
     "llama3-16k": {"step_time_s": 5.75, "pue": 1.15, "gpu_temp_c_p99": 61.0},
 }
 TOLERANCE = 0.02
@@ -77,7 +76,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_the_scenarios_are_those_that_are_promised() -> None:
-    assert NAMES == sorted(GOLDEN)
+    assert sorted(GOLDEN) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,7 +86,6 @@ def test_is_one_page_that_explains_itself(name: str) -> None:
     assert f"name: {name}" in [line.partition(" #")[0].rstrip() for line in lines]
     assert len(lines) <= LINES_MAX
     assert max(map(len, lines)) <= 100
-    assert any(line.startswith("OK, ") for line in findings(load(FOLDER / f"{name}.yaml")))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -99,7 +97,7 @@ def test_comes_out_as_expected(name: str, play: Any) -> None:
     assert sum(share["value"] for share in played.summary["waterfall"]) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in CUT])
+@pytest.mark.parametrize("name", NAMES)
 def test_comes_out_the_same_again(name: str, play: Any, tmp_path: Path) -> None:
     again = simulate(scenario(name), out=tmp_path / "again")
     first, second = play(name).run.record, json.loads((again.folder / "run.json").read_text())
@@ -156,15 +154,15 @@ def test_batteries_for_the_whole_outage_are_enough(play: Any) -> None:
 
 def test_a_hot_day_without_chillers_costs_tokens_and_saves_electricity(play: Any) -> None:
     hot, chilled = play("hot-day"), play("hot-day", "sites.dallas.cooling.chillers=auto")
-    tokens, energy = ("tokens_count", "energy_j")
-    assert 0.92 < hot.value(tokens) / chilled.value(tokens) < 0.97
-    assert 0.92 < hot.value(energy) / chilled.value(energy) < 0.97
+    for metric in ("tokens_count", "energy_j"):
+        assert 0.94 < hot.value(metric) / chilled.value(metric) < 0.98
     site = hot.run.columns("site")
-    hottest = site["gpu_temp_c_mean"].argmax() * 5 / 60
-    assert 15 <= hottest <= 17
-    assert np.all(site["facility_supply_c"][12:] > site["dry_bulb_c"][12:])
-    steady = chilled.run.columns("site")["gpu_temp_c_mean"][12:]
-    assert np.ptp(steady) < 0.5
+    hour = site["t_ns"] / 3600e9
+    warmer_k = site["facility_supply_c"] - site["dry_bulb_c"]
+    assert 4 < warmer_k[hour == 12.0] < 6
+    assert 12 < warmer_k[hour == 16.0] < 15
+    assert 15 < hour[site["gpu_temp_c_mean"].argmax()] < 17
+    assert np.ptp(chilled.run.columns("site")["gpu_temp_c_mean"][hour >= 1]) < 0.5
 
 
 def test_two_ways_to_recover_differ_in_nothing_else(play: Any) -> None:

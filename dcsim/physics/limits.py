@@ -19,7 +19,7 @@ from dcsim.world.tables import GpuTable
 
 CLOSE_K = 2.0
 AIM_K = 1.0
-NEAR_K = 0.1
+NEAR_K = 0.05
 MOVE_K = 0.25
 STEP_S = 0.1
 

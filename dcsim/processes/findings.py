@@ -22,7 +22,7 @@ def findings(scenario: Scenario) -> list[str]:
     for site in world.sites.values():
         if site.ask.weather.epw is not None:
             read_epw(site.ask.weather.epw)
-        counts = ", ".join(f"{count} {kind}" for kind, count in site.counts.items())
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in site.counts.items())
         lines.append(f"{site.name}: {counts}")
         lines.append(f"{site.name}: nodes that hang on one {_reach(site)}")
     for of_job in plans:
@@ -30,7 +30,7 @@ def findings(scenario: Scenario) -> list[str]:
         step = show(plan.step_ns * 1e-9, "s")
         layout = plan.layout
         lines.append(
-            f"{plan.name}: {layout.gpus_count} GPUs, tp {layout.tp} x pp {layout.pp} x "
+            f"{plan.name}: {layout.gpus_count:,} GPUs, tp {layout.tp} x pp {layout.pp} x "
             f"dp {layout.dp}, at least {step} a step, on {', '.join(of_job)}"
         )
     lines.append(f"OK, the trace may take {show(trace_byte(scenario, world), 'byte')}")

@@ -44,7 +44,7 @@ def _no_thing(target: str, world: World) -> str | None:
         return f"allowed are {', '.join(CAN_FAIL)}"
     count = world.sites[name].counts[kind]
     is_row = row.isascii() and row.isdigit() and int(row) < count
-    return None if is_row else f"{name} has {kind}/0 to {kind}/{count - 1}"
+    return None if is_row else f"{name} has {kind}/0-{count - 1}"
 
 
 def _no_site(target: str, world: World) -> str | None:

@@ -1,6 +1,7 @@
 """The electrical path: balances at every node, batteries to the nanosecond, breakers."""
 
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -75,10 +76,10 @@ def test_the_ups_has_the_efficiencies_of_its_curve(load, efficiency):
     # loss/rating = 0.008 + 0.008 x + 0.012 x^2, near a Galaxy VS.
     rig = rig_of(racks_per_ups="4", racks_per_pdu="2", pdu="pdu-750kva", feeds="1")
     site = rig.site
-    site.rack.power_w[:] = 500e3 * load / 4.02
+    pdus_w = 2 * 600e3 * (0.002 + 0.010 * (250 * load / 600) ** 2)
+    site.rack.power_w[:] = (499_900 * load - pdus_w) / 4
     rig.run_to(1.0)
-    x = site.ups.output_w[0] / 500e3
-    assert x == pytest.approx(load, rel=0.02)
+    assert site.ups.output_w[0] == pytest.approx(500e3 * load, rel=1e-3)
     assert site.ups.output_w[0] / site.ups.input_w[0] == pytest.approx(efficiency, abs=0.001)
 
 
@@ -87,7 +88,7 @@ def test_the_transformer_of_a_feed_is_99_5_percent_efficient_at_half_load():
     rig.site.rack.power_w[:] = 57_500.0
     rig.run_to(1.0)
     feed = rig.site.feed
-    assert feed.power_w[0] == pytest.approx(250e3, rel=0.03)
+    assert feed.power_w[0] == pytest.approx(250e3, rel=0.05)
     assert 1 - feed.loss_w[0] / feed.power_w[0] == pytest.approx(0.995, abs=2e-4)
 
 
@@ -163,8 +164,8 @@ def test_a_battery_is_empty_to_the_nanosecond(rack_w):
     rig.at(123.456789, "feed.capacity_frac", 1, 0.0)
     exact_ns = 123_456_789_000 + Fraction(150_000_000) / drain_w(rack_w) * S
     rig.run_to(float(exact_ns) / S + 10)
-    assert rig.kinds() == ["on_battery", "depleted", *["power_lost"] * 2]
-    assert [fact.row for _, fact in rig.facts] == [1, 1, 2, 3]
+    assert rig.kinds() == ["on_battery", "depleted", "off_battery", *["power_lost"] * 2]
+    assert [fact.row for _, fact in rig.facts] == [1, 1, 1, 2, 3]
     [empty_ns] = times_ns(rig, "depleted", 1)
     assert abs(empty_ns - ceil(exact_ns)) <= 1
     assert abs(rig.site.ups.charge_j[1]) < 1e-2
@@ -175,13 +176,13 @@ def test_a_battery_counts_each_joule_of_a_load_that_changes():
     rig = rig_of()
     rig.at(60, "feed.capacity_frac", 0, 0.0)
     loads = [(60 * S, RACK_W)] + [
-        (100 * S + 31 * k * S + 7 * k, 20_000.0 + 1000 * ((7 * k) % 11)) for k in range(1, 60)
+        (100 * S + 31 * k * S + 7 * k, 20_000.0 + 1000 * ((7 * k) % 11)) for k in range(1, 120)
     ]
     for t_ns, rack_w in loads[1:]:
         rig.at(t_ns / S, "rack.power_w", slice(None), rack_w)
     rig.run_to(3600)
     left_j = Fraction(150_000_000)
-    for (since_ns, rack_w), (until_ns, _) in zip(loads, loads[1:], strict=False):
+    for (since_ns, rack_w), (until_ns, _) in pairwise(loads):
         used_j = drain_w(rack_w) * (until_ns - since_ns) / S
         if used_j >= left_j:
             break
@@ -201,7 +202,7 @@ def test_a_battery_recharges_at_its_share_of_the_rating_and_is_full_once():
     assert ups.battery_w[0] == -50_000.0
     assert ups.input_w[0] == pytest.approx(float(drain_w(RACK_W)) + 50_000.0)
     rig.run_to(2 * 3600)
-    assert rig.kinds() == ["on_battery", "off_battery", "charging", "charged"]
+    assert rig.kinds() == ["on_battery", "charging", "off_battery", "charged"]
     [full_ns] = times_ns(rig, "charged", 0)
     exact_ns = 220 * S + 120 * drain_w(RACK_W) / 50_000 * S
     assert abs(full_ns - ceil(exact_ns)) <= 1
@@ -244,12 +245,12 @@ def test_an_overloaded_pdu_opens_and_stays_open_until_more_of_it_is_back():
     rig.at(20, "rack.power_w", slice(None), 100.0)
     rig.at(30, "pdu.capacity_frac", 2, 0.05)
     rig.run_to(40)
-    assert rig.kinds() == ["tripped", "power_lost"]
+    assert rig.kinds() == ["power_lost", "tripped"]
     assert [fact.row for _, fact in rig.facts] == [2, 2]
     assert rig.site.pdu.tripped[2]
     rig.at(50, "pdu.capacity_frac", 2, 1.0)
     rig.run_to(60)
-    assert rig.kinds()[2:] == ["reset", "power_back"]
+    assert rig.kinds()[2:] == ["power_back", "reset"]
     assert rig.site.rack.powered.all()
 
 
@@ -257,11 +258,11 @@ def test_a_feed_that_trips_leaves_its_racks_on_battery_until_that_is_empty():
     rig = rig_of()
     rig.at(10, "feed.capacity_frac", 0, 0.001)
     rig.run_to(3600)
-    assert rig.kinds() == ["tripped", "on_battery", "depleted", "power_lost", "power_lost"]
+    assert rig.kinds()[:2] == ["on_battery", "tripped"]
+    assert rig.kinds()[2:] == ["depleted", "off_battery", "power_lost", "power_lost"]
     rig.at(3700, "feed.capacity_frac", 0, 1.0)
     rig.run_to(3701)
-    kinds = ["power_back", "power_back", "charging", "recharging", "reset"]
-    assert sorted(rig.kinds()[5:]) == sorted(kinds)
+    assert rig.kinds()[6:] == ["charging", "power_back", "power_back", "recharging", "reset"]
 
 
 def test_what_is_exactly_at_its_rating_stays_closed():
@@ -273,7 +274,7 @@ def test_what_is_exactly_at_its_rating_stays_closed():
     assert not rig.facts
     rig.at(4, "pdu.capacity_frac", 0, share * (1 - 1e-9))
     rig.run_to(5)
-    assert rig.kinds() == ["tripped", "power_lost"]
+    assert rig.kinds() == ["power_lost", "tripped"]
 
 
 def test_the_pumps_of_a_lost_ups_go_to_the_others():

@@ -297,16 +297,11 @@ def test_odd_values_anywhere_are_refused_in_words(path):
                 assert "Input should" not in message
 
 
-def test_import_and_load_are_quick_and_light():
+def test_import_and_load_are_light():
     code = (
-        "import sys, time; t = time.perf_counter()\n"
+        "import sys\n"
         "from dcsim.scenario import load\n"
         f"load({str(SMALL)!r})\n"
         "assert not {'numba', 'numpy', 'pyarrow', 'networkx'} & set(sys.modules)\n"
-        "print(time.perf_counter() - t)"
     )
-    runs = (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-        for _ in range(3)
-    )
-    assert min(float(run.stdout) for run in runs) < 0.2
+    subprocess.run([sys.executable, "-c", code], check=True)
