@@ -274,6 +274,13 @@ def test_half_the_coolers_keep_more_than_half_as_each_gets_more_water():
     assert 0.5 * full < dry_most_w_per_k(law, 1.0, 0.5) < 0.7 * full
     assert 0.3 * full < dry_most_w_per_k(law, 0.5, 1.0) < 0.8 * full
     assert dry_most_w_per_k(law, 0.0, 1.0) == dry_most_w_per_k(law, 1.0, 0.0) == 0
+    site = loop_of()[0]
+    site.loop.dry_frac[0] = 0.5
+    evaluate_loop(site.loop, law, 8e6, 30.0)
+    warm_k = 8e6 / law.water_w_per_k
+    assert site.loop.dry_w[0] == pytest.approx(dry_most_w_per_k(law, 1.0, 0.5) * warm_k)
+    half_fans_w = 0.5 * 4 * 117.7e3
+    assert site.loop.plant_w[0] == pytest.approx(half_fans_w)
 
 
 @pytest.mark.parametrize(

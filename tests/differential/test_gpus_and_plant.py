@@ -10,7 +10,7 @@ import pytest
 
 from dcsim.physics import gpu as gpus
 from dcsim.physics import rejection
-from dcsim.physics.plant import PlantModel, loop_law, unit_law
+from dcsim.physics.plant import TOLERANCE_K, PlantModel, loop_law, unit_law
 from dcsim.physics.pumps import PumpModel
 from dcsim.world import Site
 from dcsim.world.site import REST_FLOW
@@ -75,7 +75,7 @@ def plant_of(site: Site) -> euler.Plant:
     )
 
 
-def run_both(script: Script, until_s: float) -> Both:
+def run_both(script: Script, until_s: float, tolerance_k: float = 0.1) -> Both:
     """Run *script*, (time, fields of a `Drive`), by the engine and by Euler steps."""
     site = site_of(PARTS, np.float64, seed=3)
     plant = plant_of(site)
@@ -93,7 +93,7 @@ def run_both(script: Script, until_s: float) -> Both:
         np.ones(COUNT, bool),
     )
     samples, shutdowns = euler.run(plant, cold, for_reference, until_s, 1e-3, SAMPLE_S)
-    models = [PumpModel(site), gpus.GpuModel(site), PlantModel(site, tolerance_k=0.1)]
+    models = [PumpModel(site), gpus.GpuModel(site), PlantModel(site, tolerance_k)]
     rig = Rig(site, models)
     stops = watch(rig)
     columns = {
@@ -192,6 +192,15 @@ def test_load_steps() -> None:
     assert_agree(both)
     assert not both.rig.facts
     assert len(both.stops) < 40
+
+
+def test_at_the_tolerance_of_a_run_few_stops_are_still_close() -> None:
+    both = run_both([(5.0, load(1.0)), (40.0, load(0.075))], 80.0, TOLERANCE_K)
+    assert len(both.stops) < 16
+    for stop in both.stops:
+        expected = reference_at(both.samples, stop["t_s"])
+        np.testing.assert_allclose(stop["temp_c"], expected["temp_c"], atol=0.05)
+        assert stop["supply_c"] == pytest.approx(expected["supply_c"], abs=0.01)
 
 
 def test_a_pump_that_stops_until_the_first_node_shuts_down_and_comes_back() -> None:
