@@ -93,7 +93,8 @@ def numpy_step(case: Case) -> None:
     flow = (gpu.temp_c - gpu.plate_c) * through
     heat = (gpu.plate_c - inlet_c) * outward
     slope = ((flow - heat) / law.plate_j_per_k - ramp) * outward
-    rise = (gpu.power_w - flow) / law.package_j_per_k
+    plates = (flow - heat) / law.plate_j_per_k
+    rise = np.maximum((gpu.power_w - flow) / law.package_j_per_k, plates)
     case.rack_w[:] = np.add.reduceat(gpu.power_w, starts)
     case.node_clock[:] = gpu.clock_frac.reshape(-1, 8).min(axis=1)
     case.node_mean_clock[:] = gpu.clock_frac.reshape(-1, 8).mean(axis=1)

@@ -111,8 +111,23 @@ static void evaluate_slice(int64_t n, const float *restrict temp, const float *r
         float out = conductance[i] * film;
         heat[i] = (plate[i] - inlet_c) * out;
         slope[i] = ((flow - heat[i]) * per_plate - inlet_k_per_s) * out;
-        rise[i] = (power[i] - flow) * per_package;
+        rise[i] = higher((power[i] - flow) * per_package, (flow - heat[i]) * per_plate);
     }
+}
+
+static inline void phis(float z, float *p1, float *p2, float *p3) {
+    int series = fabsf(z) < 1.0f;
+    float near = series ? z : 0.0f, far = series ? -1.0f : z;
+    float s = 1.0f / 40320 + near * (1.0f / 362880 + near * (1.0f / 3628800));
+    s = 1.0f / 720 + near * (1.0f / 5040 + near * s);
+    float s3 = 1.0f / 6 + near * (1.0f / 24 + near * (1.0f / 120 + near * s));
+    float s2 = 0.5f + near * s3, s1 = 1.0f + near * s2;
+    float per_far = 1.0f / far;
+    float e1 = (exponential(higher(far, -80.0f)) - 1.0f) * per_far;
+    float e2 = (e1 - 1.0f) * per_far, e3 = (e2 - 0.5f) * per_far;
+    *p1 = series ? s1 : e1;
+    *p2 = series ? s2 : e2;
+    *p3 = series ? s3 : e3;
 }
 
 static void advance_slice(int64_t n, float *restrict temp, float *restrict plate,
@@ -147,30 +162,29 @@ static void advance_slice(int64_t n, float *restrict temp, float *restrict plate
         float a12 = (through + h) * per_package;
         float a21 = through * per_plate;
         float a22 = -(through + out) * per_plate;
-        float b1 = p0 * per_package;
-        float b2 = inlet_c * out * per_plate;
-        float ramp = inlet_k_per_s * out * per_plate;
-        float per_det = 1.0f / (a11 * a22 - a12 * a21);
-        float v1 = a12 * ramp * per_det;
-        float v2 = -a11 * ramp * per_det;
-        float c1 = v1 - b1, c2 = v2 - b2;
-        float u1 = (a22 * c1 - a12 * c2) * per_det;
-        float u2 = (a11 * c2 - a21 * c1) * per_det;
+        float flow = (T - Tc) * through;
+        float c1 = (p0 + g * T + h * Tc - flow) * per_package;
+        float c2 = (flow - (Tc - inlet_c) * out) * per_plate;
+        float r2 = inlet_k_per_s * out * per_plate * dt_s;
         float mean = 0.5f * (a11 + a22), gap = 0.5f * (a11 - a22);
         float split = higher(sqrtf(gap * gap + a12 * a21), 1e-3f);
-        float fast = exponential(higher((mean - split) * dt_s, -80.0f));
-        float slow = exponential(higher((mean + split) * dt_s, -80.0f));
-        float even = 0.5f * (slow + fast), odd = 0.5f * (slow - fast) / split;
-        float y1 = T - u1, y2 = Tc - u2;
-        float s1 = even * y1 + odd * (gap * y1 + a12 * y2);
-        float s2 = even * y2 + odd * (a21 * y1 - gap * y2);
-        temp[i] = u1 + v1 * dt_s + s1;
-        plate[i] = u2 + v2 * dt_s + s2;
-        float d1 = s1 - y1, d2 = s2 - y2;
-        float sum1 = (u1 + 0.5f * v1 * dt_s) * dt_s + (a22 * d1 - a12 * d2) * per_det;
-        float sum2 = (u2 + 0.5f * v2 * dt_s) * dt_s + (a11 * d2 - a21 * d1) * per_det;
+        float slow1, slow2, slow3, fast1, fast2, fast3;
+        phis((mean + split) * dt_s, &slow1, &slow2, &slow3);
+        phis((mean - split) * dt_s, &fast1, &fast2, &fast3);
+        float per_split = 0.5f / split;
+        float even1 = 0.5f * (slow1 + fast1), odd1 = (slow1 - fast1) * per_split;
+        float even2 = 0.5f * (slow2 + fast2), odd2 = (slow2 - fast2) * per_split;
+        float even3 = 0.5f * (slow3 + fast3), odd3 = (slow3 - fast3) * per_split;
+        float m1 = gap * c1 + a12 * c2, m2 = a21 * c1 - gap * c2;
+        float rise1 = even1 * c1 + odd1 * m1 + odd2 * a12 * r2;
+        float rise2 = even1 * c2 + odd1 * m2 + (even2 - odd2 * gap) * r2;
+        float area1 = even2 * c1 + odd2 * m1 + odd3 * a12 * r2;
+        float area2 = even2 * c2 + odd2 * m2 + (even3 - odd3 * gap) * r2;
+        float sum1 = (T + area1 * dt_s) * dt_s, sum2 = (Tc + area2 * dt_s) * dt_s;
         energy[i] = p0 * dt_s + g * sum1 + h * sum2;
         heat[i] = (sum2 - (inlet_c + 0.5f * inlet_k_per_s * dt_s) * dt_s) * out;
+        temp[i] = T + rise1 * dt_s;
+        plate[i] = Tc + rise2 * dt_s;
     }
 }
 

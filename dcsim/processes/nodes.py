@@ -97,7 +97,7 @@ class NodeLife:
                 edit.put("gpu.on_frac", self._gpus, 0.0)
 
     def drop_hold(self, fact: Fact) -> None:
-        """Boot when nothing holds the node any more."""
+        """Boot when nothing holds the node any more; one that kept its power is up at once."""
         why = _read(fact)[0]
         if why == "hot" and self._too_hot():
             self._plan_release(why, {})
@@ -107,7 +107,12 @@ class NodeLife:
             self.holds[why] = left
         else:
             self.holds.pop(why, None)
-        if not self.holds:
+        if self.holds:
+            return
+        if self._site.gpu.on_frac[self._gpus].any():
+            self.state = "up"
+            self.come_up(fact)
+        else:
             self.state = "booting"
             booted = Fact("booted", "node", self._row)
             self._boot = self._sim.timer(self.inbox, self._boot_ns, booted)

@@ -181,17 +181,27 @@ def test_hot_and_repair_overlap():
     assert back == [HOUR + 5 * MIN + 4 * HOUR + BOOT]
 
 
-def test_dead_rails_leave_the_power_on():
-    faults = [
-        {"at": "1 h", "hit": f"lab/link/{link}", "effect": "down", "for": "30 min"}
+def rails(first_s, for_s):
+    """Two of the rails of node 3 die for a time."""
+    return [
+        {"at": f"{first_s} s", "hit": f"lab/link/{link}", "effect": "down", "for": f"{for_s} s"}
         for link in (24, 25)
     ]
-    stage = Stage(scenario(faults=faults))
+
+
+def test_a_node_without_rails_keeps_its_power_and_is_back_without_a_boot():
+    stage = Stage(scenario(faults=rails(3600, 1800)))
     stage.cast.sim.run_to(HOUR + MIN)
-    assert not stage.site.node.up[3]
-    assert stage.site.node.up.sum() == 7
-    stage.run()
-    assert [event.t_ns for event in stage.events("up")] == [HOUR + 30 * MIN + BOOT]
+    assert np.flatnonzero(~stage.site.node.up).tolist() == [3]
+    assert (stage.site.gpu.on_frac == 1).all()
+    assert [event.t_ns for event in stage.run().events("up")] == [HOUR + 30 * MIN]
+
+
+def test_a_node_without_rails_that_also_lost_its_power_boots():
+    dark = {"at": "61 min", "hit": "lab/pdu/0", "effect": "down", "for": "5 min"}
+    stage = Stage(scenario(faults=[*rails(3600, 1800), dark])).run()
+    back = {event.row: event.t_ns for event in stage.events("up") if event.thing == "node"}
+    assert back == dict.fromkeys((0, 1, 2), HOUR + 6 * MIN + BOOT) | {3: HOUR + 30 * MIN + BOOT}
 
 
 def test_random_holds_end_when_the_last_of_them_does():
