@@ -45,6 +45,9 @@ def read_plant(run: Run) -> Plant:
     site_kwh = site_j / _J_PER_KWH
     p50_c, p99_c = _quantiles_c(length_s @ table["temp_histogram"], (0.5, 0.99))
     hottest_c = table["gpu_temp_c_max"][~np.isnan(table["gpu_temp_c_max"])]
+    most_c = float(hottest_c.max()) if hottest_c.size else None
+    if p99_c is not None and most_c is not None:
+        p99_c = min(p99_c, most_c)  # bins are 1 K wide
     return Plant(
         it_power_w_mean=float(it_j.sum()) / span_s,
         it_power_w_max=_max_of_sum(table["t_ns"], table["it_power_w"], length_s),
@@ -57,7 +60,7 @@ def read_plant(run: Run) -> Plant:
         cost_usd=_priced(run, table["site_id"], site_kwh, "price_usd_per_kwh"),
         gpu_temp_c_p50=p50_c,
         gpu_temp_c_p99=p99_c,
-        gpu_temp_c_max=float(hottest_c.max()) if hottest_c.size else None,
+        gpu_temp_c_max=most_c,
         throttled_frac=_ratio(table["throttled_count"], table["gpus_up_count"], length_s),
     )
 

@@ -6,7 +6,8 @@ Two thermal states, package j and plate c (a cold plate, or a heat sink in air):
     C_c dT_c/dt = (T_j - T_c)/R_jc - (T_c - T_in)/R_ca
     P = P_static + P_leak exp((T_j - 60)/45) + P_dyn load f^2.5,     f = clock / highest clock
 
-The load is the share of time in dense work; P is the mean over a step. The clock is the highest at
+The load is the share of time in dense work; P is the mean over a step. Without any load voltage is
+low too: P is then that share of static power and leakage that the sheet's idle power is. The clock is the highest at
 which two limits hold: the cap, in the dense phase (P at load 1 <= cap), and the thermal limit,
 which is a continuous controller of the mean, P <= (T_lim - T_c)/R_jc + C_j (T_lim - T_j)/tau: alone
 it takes T_j to T_lim with the time constant tau. Below the lowest clock neither can act, and the
@@ -49,12 +50,17 @@ EXPONENT = 2.5
 """Dynamic power over clock; `power_2_5ths` is its inverse."""
 CONTROL_S = 2.0
 """Time constant of the thermal controller [s], a judgement."""
+IDLE_C = 30.0
+"""About where the idle power of the sheets was measured: 28 to 33 degC."""
 THREADED_MIN_COUNT = 20_000
 """Fewer GPUs than this are faster on one thread."""
 
 
 class GpuLaw(NamedTuple):
-    """Constants of one kind of GPU, as scalars of the world's precision."""
+    """Constants of one kind of GPU, as scalars of the world's precision.
+
+    *idle_frac* is what a GPU without any work keeps of its static power and leakage.
+    """
 
     static_w: Any
     cap_w: Any
@@ -67,6 +73,7 @@ class GpuLaw(NamedTuple):
     floor_frac: Any
     floor_power_frac: Any
     shutdown_c: Any
+    idle_frac: Any = 1.0
 
 
 class Coolant(NamedTuple):
@@ -122,12 +129,13 @@ def evaluate_slice(
     control = law.package_j_per_k / law.control_s
     per_package = real(1) / law.package_j_per_k
     per_plate = real(1) / law.plate_j_per_k
+    idle = real(law.idle_frac)
     for i in range(temp.shape[0]):
         leaking = leak[i] * exp((temp[i] - real(60)) * law.leak_fold_per_k, real, magic)
         full = max(dynamic[i] * load[i], real(1e-3))
         room = law.limit_c - temp[i]
         allowed = (law.limit_c - plate[i]) * through + control * room
-        held = law.static_w + leaking
+        held = (law.static_w + leaking) * (real(1) if load[i] > real(0) else idle)
         most = min((law.cap_w - held) * load[i], allowed - held)
         active = max(min(full * ceiling[i], most), full * law.floor_power_frac)
         clock[i] = power_2_5ths(active / full, real)
@@ -159,6 +167,7 @@ def regime_slice(
     magic = real(magic_of(temp.itemsize))
     through = real(1) / law.package_plate_k_per_w
     control = law.package_j_per_k / law.control_s
+    idle = real(law.idle_frac)
     for i in range(temp.shape[0]):
         leaking = leak[i] * exp((temp[i] - real(60)) * law.leak_fold_per_k, real, magic)
         full = dynamic[i] * load[i]
@@ -171,6 +180,7 @@ def regime_slice(
         capped = (cap < min(allowed, free)) & (cap > floor)
         g = on[i] * leaking * law.leak_fold_per_k
         g = g * (real(1) - load[i]) if capped else g
+        g = g if load[i] > real(0) else g * idle
         g = -control if throttled else g
         h = -through if throttled else real(0)
         by_package[i] = g
@@ -395,6 +405,7 @@ def gpu_law(site: Site) -> GpuLaw:
     sheet = site.sheets["gpu"]
     cap_w = site.ask.power_cap_w if site.ask.power_cap_w is not None else sheet["tdp_w"]
     floor = sheet["min_clock_hz"] / sheet["max_clock_hz"]
+    awake_w = sheet["static_w"] + sheet["leak_w"] * np.exp((IDLE_C - 60.0) / sheet["leak_efold_k"])
     numbers = GpuLaw(
         static_w=sheet["static_w"],
         cap_w=cap_w,
@@ -407,5 +418,6 @@ def gpu_law(site: Site) -> GpuLaw:
         floor_frac=floor,
         floor_power_frac=floor**EXPONENT,
         shutdown_c=sheet["shutdown_c"],
+        idle_frac=sheet["idle_w"] / awake_w,
     )
     return GpuLaw(*(site.gpu.temp_c.dtype.type(number) for number in numbers))

@@ -39,6 +39,8 @@ ONCE = frozenset({"hot", "power", "rails"})
 COOL_C = 60.0
 RETRY_NS = 600_000_000_000
 """A node that shut down hot is tried again when it is this cool, every so often: judgements."""
+COOLED_FRAC = 0.1
+"""Least flow of its cooling unit at which a node is tried again: a judgement."""
 
 Told = Callable[[Site, int, Fact], None]
 
@@ -149,7 +151,11 @@ class NodeLife:
             self._sim.timer(self.inbox, delay_ns, release)
 
     def _too_hot(self) -> bool:
-        return bool(self._site.gpu.temp_c[self._gpus].max() > COOL_C)
+        """Whether the node would shut down again: still hot, or its cooling unit stands still."""
+        site = self._site
+        unit = site.rack.unit[site.node.rack[self._row]]
+        cooled = site.unit.flow_frac[unit] >= COOLED_FRAC
+        return not cooled or bool(site.gpu.temp_c[self._gpus].max() > COOL_C)
 
 
 def _read(fact: Fact) -> tuple[str, int, dict[str, Any]]:

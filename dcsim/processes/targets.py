@@ -27,6 +27,10 @@ def check_targets(records: Sequence[Record], world: World, path: Path) -> None:
         for row, record in enumerate(records)
         if (reason := wrong[record.kind](record.target, world)) is not None
     ]
+    aired = {record.target for record in records if record.kind == "weather" and record.t_ns == 0}
+    found += [
+        f"no weather at the start for site {name}" for name in world.sites if name not in aired
+    ]
     times = Counter(record.target for record in records if record.kind == "job")
     found += [f"job {name}: handed in {n} times" for name, n in times.items() if n > 1]
     if found:

@@ -17,13 +17,11 @@ Valid for bf16, tensor parallelism inside a node, selective recompute, a distrib
 and software of 2024 or later. Six constants stand in `catalog/data/step/first-form.yaml`: four
 fitted together, two judged. Accuracy: 2.5% on the seven published H100 and H200 rows of the fit
 (1.7B to 405B parameters, 48 to 1,536 GPUs), 4% on each when it is left out; what those rows do not
-print had to be assumed, and moves single rows by up to 9%. On fourteen bf16 rows that were not
-fitted, 64 to 2,304 H100, 2% for Llama 3 70B and 405B, 5.5% for GPT-3 175B. Older or less tuned
-software is slower, that of 2022 and 2023 by 7 to 14%. No row with all its settings and such
-software was found beyond 2,304 GPUs: there only the closed forms speak.
-Source: the rows, their errors and the fit are in `tests/validation/test_step_time_first_form.py`
-and `tests/workload/test_published_steps.py`; pipeline and traffic volumes as in Narayanan et al.
-2021 and Korthikanti et al. 2022.
+print had to be assumed, and moves single rows by up to 9%. Older or less tuned software is
+slower, that of 2022 and 2023 by 7 to 14%. No row with all its settings and such software lies
+beyond 1,536 GPUs: there only the closed forms speak.
+Source: the rows, their errors and the fit are in `tests/validation/test_step_time_first_form.py`;
+pipeline and traffic volumes as in Narayanan et al. 2021 and Korthikanti et al. 2022.
 """
 
 from statistics import NormalDist

@@ -168,13 +168,25 @@ def test_temperatures_are_of_gpu_time(tmp_path):
     rows = [
         {"at_h": 0, "hot_c": {90: 100}, "gpus_up_count": 100, "throttled_count": 100},
         {"at_h": 1, "hot_c": {50: 100}, "gpus_up_count": 100, "gpu_temp_c_max": 51.0},
-        {"at_h": 4, "hot_c": {60: 97, 70: 3}, "gpus_up_count": 100, "throttled_count": 4},
+        {
+            "at_h": 4,
+            "hot_c": {60: 97, 70: 3},
+            "gpus_up_count": 100,
+            "throttled_count": 4,
+            "gpu_temp_c_max": 70.9,
+        },
     ]
     metrics = summarise(write_run(tmp_path / "run", end_h=4, site_rows=rows)).metrics
     assert metrics["gpu_temp_c_p50"].value == pytest.approx(60 + (200 - 100) / 291)
     assert metrics["gpu_temp_c_p99"].value == pytest.approx(70 + (396 - 391) / 9)
-    assert metrics["gpu_temp_c_max"].value == 51.0
+    assert metrics["gpu_temp_c_max"].value == pytest.approx(70.9, abs=0.01)
     assert metrics["throttled_frac"].value == pytest.approx(3 * 4 / 400)
+
+
+def test_a_quantile_inside_a_bin_is_not_above_the_hottest(tmp_path):
+    row = {"at_h": 1, "hot_c": {60: 100}, "gpus_up_count": 100, "gpu_temp_c_max": 60.25}
+    metrics = summarise(write_run(tmp_path / "run", end_h=1, site_rows=[row])).metrics
+    assert metrics["gpu_temp_c_p99"].value == metrics["gpu_temp_c_max"].value
 
 
 def test_no_gpu_up_leaves_temperatures_unknown(tmp_path):

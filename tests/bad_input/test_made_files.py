@@ -101,8 +101,12 @@ def cut_short(path: Path) -> None:
             "in.arrow: row 2: kind 'comet': known are fail, weather, fault, job, maintenance",
         ),
         (
-            lambda path: written(path, [RECORDS[1]._replace(target="austin")]),
-            "in.arrow: row 0: weather austin: allowed sites are dallas",
+            lambda path: written(path, [*RECORDS, RECORDS[1]._replace(target="austin")]),
+            "in.arrow: row 1: weather austin: allowed sites are dallas",
+        ),
+        (
+            lambda path: written(path, RECORDS[:1]),
+            "in.arrow: no weather at the start for site dallas",
         ),
         (
             lambda path: written(path, [RECORDS[0]._replace(target="finetune"), RECORDS[1]]),

@@ -72,6 +72,7 @@ def plant_of(site: Site) -> euler.Plant:
         facility_tau_s=rejection.CONTROL_S,
         dry_w_per_k=rejection.dry_most_w_per_k(loop, 1.0, 1.0),
         chiller_w=0.0,
+        idle_x=gpu.idle_frac,
     )
 
 

@@ -1,6 +1,7 @@
 """Sixteen GPUs on one coolant loop, by 1 ms explicit Euler steps, without engine or kernels.
 
-Per GPU: P = static + leak e^((T - 60) / efold) + dynamic load f^2.5, with the clock f lowered to
+Per GPU: P = static + leak e^((T - 60) / efold) + dynamic load f^2.5 (without any load, a share of
+the first two), with the clock f lowered to
 respect the power cap while it works (P at load 1) and the thermal limit. The thermal controller
 allows the mean power that takes the package to its limit:
 P_th = (T_lim - T_plate) / R_jc + C_j (T_lim - T) / tau.
@@ -51,6 +52,7 @@ class Plant(NamedTuple):
     facility_tau_s: float
     dry_w_per_k: float
     chiller_w: float
+    idle_x: float = 1.0  # what remains of static power and leakage without any load
 
 
 class Drive(NamedTuple):
@@ -122,6 +124,7 @@ def run(
 def powers(plant: Plant, drive: Drive, state: State) -> tuple[Array, Array]:
     """Power of each GPU, and its dynamic part, W."""
     floor_w = plant.static_w + plant.leak_w * np.exp((state.temp_c - 60) / plant.leak_efold_k)
+    floor_w = floor_w * np.where(drive.load_frac > 0, 1.0, plant.idle_x)
     thermal_w = (plant.throttle_c - state.plate_c) / plant.package_plate_k_per_w + (
         plant.package_j_per_k / plant.throttle_tau_s
     ) * (plant.throttle_c - state.temp_c)
