@@ -39,7 +39,11 @@ def test_the_summary_is_that_of_the_folder(tmp_path):
 def test_goodput_while_it_runs_is_that_of_the_summary(tmp_path):
     """The progress line and the summary mean the same; the mean step is all that differs."""
     seen = []
-    asked = small(failures={"preset": "llama3-h100", "scale": 1000}, duration="3 d")
+    hits = [
+        {"at": f"{50 * i} min", "hit": f"lab/node/{i % 8}", "effect": "down", "for": "1 min"}
+        for i in range(1, 28)
+    ]
+    asked = small(faults=hits, duration="1 d")
     outcome = run(asked, out=tmp_path / "run", show=lambda _t, **now: seen.append(now))
     found = summarise(Run(outcome.folder)).metrics["goodput_frac"].value
     assert seen[-1]["goodput_frac"] == pytest.approx(found, rel=2e-3)

@@ -6,11 +6,12 @@ Two thermal states, package j and plate c (a cold plate, or a heat sink in air):
     C_c dT_c/dt = (T_j - T_c)/R_jc - (T_c - T_in)/R_ca
     P = P_static + P_leak exp((T_j - 60)/45) + P_dyn load f^2.5,     f = clock / highest clock
 
-The load is the share of time in dense work; P is the mean over a step. Without any load voltage is
-low too: P is then that share of static power and leakage that the sheet's idle power is. The clock is the highest at
-which two limits hold: the cap, in the dense phase (P at load 1 <= cap), and the thermal limit,
-which is a continuous controller of the mean, P <= (T_lim - T_c)/R_jc + C_j (T_lim - T_j)/tau: alone
-it takes T_j to T_lim with the time constant tau. Below the lowest clock neither can act, and the
+The load is the share of time in dense work; P is the mean over a step. Without any load the voltage
+is low too, and P is that share of static power and leakage that the sheet's idle power is. The
+clock is the highest at which two limits hold: the cap, in the dense phase (P at load 1 <= cap), and
+the thermal limit, which is a continuous controller of the mean,
+P <= (T_lim - T_c)/R_jc + C_j (T_lim - T_j)/tau: alone it takes T_j to T_lim with the time constant
+tau. Below the lowest clock neither can act, and the
 package heats on until the hardware shuts down. Within a step each GPU keeps the regime that it
 starts in (free, capped, throttled), in which P is linear in T_j and T_c, so that states and both
 energies follow from the exact exponential of a 2x2 matrix with T_in a ramp; energy in and heat out
@@ -178,9 +179,9 @@ def regime_slice(
         cap = base + (law.cap_w - base) * load[i]
         throttled = (allowed < min(cap, free)) & (allowed > floor) & (on[i] > real(0.5))
         capped = (cap < min(allowed, free)) & (cap > floor)
-        g = on[i] * leaking * law.leak_fold_per_k
-        g = g * (real(1) - load[i]) if capped else g
-        g = g if load[i] > real(0) else g * idle
+        share = real(1) - load[i] if capped else real(1)
+        share = share if load[i] > real(0) else idle
+        g = on[i] * leaking * law.leak_fold_per_k * share
         g = -control if throttled else g
         h = -through if throttled else real(0)
         by_package[i] = g

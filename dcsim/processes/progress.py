@@ -74,11 +74,10 @@ class Progress:
         """
         done = self.steps()
         remote = self._remote(now_ns, done)
-        local = self._plan.checkpoints.local
-        kept = (
-            remote if lost_copies or local is None else self._fluid(local, self._local_steps, done)
-        )
-        durable = min(done, max(remote, kept))
+        durable, local = remote, self._plan.checkpoints.local
+        if local is not None and not lost_copies:
+            durable = max(remote, self._fluid(local, self._local_steps, done))
+        durable = min(durable, done)
         self._lost += done - durable
         self._saves = [save for save in self._saves if save[0] > now_ns and save[1] <= durable]
         self._remote_steps = min(remote, durable)

@@ -362,3 +362,13 @@ def test_a_busy_site_has_plausible_temperatures_and_powers(parts, temp_c, node_w
     each_w = site.rack.power_w / np.diff(site.rack.first_node)
     assert node_w[0] < each_w.min() < each_w.max() < node_w[1]
     assert 0.85 < site.gpu.clock_frac.min() < site.gpu.clock_frac.max() < 1
+
+
+@pytest.mark.parametrize("parts", [LIQUID, AIR], ids=["liquid", "air"])
+def test_an_idle_site_draws_its_floor(parts):
+    # 2.1 to 2.3 kW a node immersed, 2.50 kW in air with fans.
+    site = site_of(parts)
+    rig = Rig(site)
+    rig.run_to(7200)
+    each_w = (site.rack.power_w / np.diff(site.rack.first_node)).mean()
+    assert 2200 < each_w < 2550

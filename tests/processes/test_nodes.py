@@ -74,12 +74,13 @@ def test_a_crash_leaves_the_node_up():
     assert [event.kind for event in stage.events("fail")] == ["fail"]
 
 
-def test_a_failure_during_the_boot_cancels_it():
+@pytest.mark.parametrize("repair_s", [60, 1200])
+def test_a_failure_during_the_boot_cancels_it(repair_s):
     booting = HOUR + 600 * S + BOOT // 2
     back, stage = up_again(
-        fails(HOUR, "lab/node/3", repair_s=600), fails(booting, "lab/node/3", repair_s=1200)
+        fails(HOUR, "lab/node/3", repair_s=600), fails(booting, "lab/node/3", repair_s=repair_s)
     )
-    assert back == [booting + 1200 * S + BOOT]
+    assert back == [booting + repair_s * S + BOOT]
     assert len(stage.events("down")) == 2
 
 
@@ -166,6 +167,17 @@ def test_a_hot_node_is_tried_again_until_it_is_cool():
         went = [other.t_ns for other in down if other.row == event.row and other < event]
         assert (event.t_ns - max(went) - BOOT) % RETRY_NS == 0
     assert stage.site.node.up.all()
+
+
+def test_a_node_that_is_still_hot_is_not_booted():
+    fault = {"at": "1 h", "hit": "lab/cdu/0", "effect": "down", "for": "10 min"}
+    stage = Stage(scenario([job(8)], faults=[fault]))
+    stage.cast.sim.run_to(HOUR + 10 * MIN)
+    down = next(event for event in stage.events("down") if event.row == 3)
+    stage.cast.sim.run_to(down.t_ns + RETRY_NS - 1)
+    stage.site.gpu.temp_c[31] = 61.0
+    back = [event.t_ns for event in stage.run().events("up") if event.row == 3]
+    assert back == [down.t_ns + 2 * RETRY_NS + BOOT]
 
 
 def test_hot_and_repair_overlap():

@@ -55,11 +55,16 @@ PLANTED = {
             TABLE,
             "test_nodes_granted_to_a_job_that_moved_on",
         ),
-        ("            self._scheduler.withdraw(self)\n", "", JOBS, "test_planned_work_on_several"),
+        ("            self._scheduler.withdraw(self)\n", "", JOBS, "test_a_move_is_not_begun_anew"),
         ("max(0.0, plan.target_steps - ", "(plan.target_steps - 1 - ", JOBS, "ends_at_its_target"),
     ],
     "processes/progress": [
-        ("(lost_copies or", "(False or", JOBS, "test_with_a_node_and_its_peer_gone"),
+        (
+            "local is not None and not lost_copies",
+            "local is not None",
+            JOBS,
+            "test_with_a_node_and_its_peer_gone",
+        ),
         (
             "self._remote_steps = min(remote, durable)",
             "self._remote_steps = durable",
@@ -79,9 +84,9 @@ PLANTED = {
     ],
     "processes/nodes": [
         ("            self._boot.cancel()\n", "            pass\n", NODES, "during_the_boot"),
-        ("            self.mask(fact)\n            return\n", "", NODES, "a_node_that_is_out"),
+        ('if why == "repair":', "if False:", NODES, "a_node_that_is_out"),
         ("if why not in ONCE or", "if", NODES, "test_two_faults_on_one_node"),
-        ('why == "hot" and self._too_hot()', "False", NODES, "test_a_hot_node_is_tried_again"),
+        ('why == "hot" and self._too_hot()', "False", NODES, "test_a_node_that_is_still_hot"),
         ("self._gpus].any()", "self._gpus].all() or True", NODES, "test_a_repair_ends_with"),
     ],
     "processes/scheduler": [
@@ -106,15 +111,15 @@ PLANTED = {
         (
             "job.progress.close_segment(now_ns)\n        for plan",
             "pass\n        for plan",
-            TABLE,
-            "any",
+            JOBS,
+            "test_the_last_segment",
         ),
     ],
     "accounting/waterfall": [
         ("taken[0] += rest", "pass", SCHEDULER, "test_jobs_never_hold_more"),
     ],
     "accounting/segments": [
-        ("lost[segment] += taken", "pass", "tests/accounting", "lost"),
+        ("lost[segment] += taken", "pass", "tests/test_api.py", "goodput"),
     ],
     "inputs/failures": [
         ("mark_x < hazard[points.thing]", "mark_x < 1.0", RUNS, "test_a_doubled_hazard"),

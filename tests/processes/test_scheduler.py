@@ -203,6 +203,7 @@ def test_replacements_are_served_in_the_order_of_asking():
 @pytest.mark.parametrize("nodes", [(8, 8), (5, 4), (6, 2, 8)])
 def test_jobs_never_hold_more_than_there_is(tmp_path, nodes):
     jobs = [job(n, name=f"j{i}", target=SOON) for i, n in enumerate(nodes)]
+    del jobs[-1]["train"]["target"]
     outcome = run(scenario(jobs, 2), out=tmp_path / "run")
     shares = summarise(Run(outcome.folder)).waterfall
     assert sum(share.value for share in shares) == pytest.approx(1, abs=1e-9)

@@ -1,9 +1,8 @@
 """Sixteen GPUs on one coolant loop, by 1 ms explicit Euler steps, without engine or kernels.
 
 Per GPU: P = static + leak e^((T - 60) / efold) + dynamic load f^2.5 (without any load, a share of
-the first two), with the clock f lowered to
-respect the power cap while it works (P at load 1) and the thermal limit. The thermal controller
-allows the mean power that takes the package to its limit:
+the first two), with the clock f lowered to respect the power cap while it works (P at load 1) and
+the thermal limit. The thermal controller allows the mean power that takes the package to its limit:
 P_th = (T_lim - T_plate) / R_jc + C_j (T_lim - T) / tau.
 Cold plate: R = x (a + b / flow). CDU: C_s dT_s/dt = q - Q, Q = eff C_min (T_s + q / C_sec - T_f),
 counterflow, its UA following both flows as their power 0.8. Facility loop: C_f dT_f/dt = Q - out,
