@@ -7,16 +7,18 @@ declared reduction, and a division by zero gives an infinity.
 Compiled code is kept in `<user cache>/dcsim/numba-<hash>`, the hash being that of every kernel
 source: numba itself does not notice an edit in an imported module. `DCSIM_CACHE_DIR` replaces
 `<user cache>/dcsim`. Where neither it nor a private temporary folder can be written, kernels
-are compiled anew in each process.
+are compiled anew in each process. Processes take turns at it: numba names a file by counting what
+its index holds, so two that save at once could leave one kernel's code under another's signature.
 """
 
+import fcntl
 import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FunctionType
-from typing import ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 __all__ = ["Kernel", "kernel", "prange", "serial_and_threaded", "set_threads"]
 
@@ -132,9 +134,27 @@ def kernel(
             parallel=parallel,
             forceinline=inline,
         )
-        return cast(Kernel[P, R], jit(function))
+        dispatcher = jit(function)
+        if _CACHE_DIR is not None:
+            _take_turns(dispatcher._cache)  # type: ignore[attr-defined]
+        return cast(Kernel[P, R], dispatcher)
 
     return compiled if function is None else compiled(function)
+
+
+def _take_turns(cache: Any) -> None:
+    """Let only one process at a time load from or save to *cache*, numba's of one kernel."""
+    for name in ("load_overload", "save_overload"):
+        setattr(cache, name, _locked(getattr(cache, name)))
+
+
+def _locked(call: Callable[..., Any]) -> Callable[..., Any]:
+    def alone(*args: Any) -> Any:
+        with (Path(str(_CACHE_DIR)) / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return call(*args)
+
+    return alone
 
 
 def serial_and_threaded(function: Callable[P, R]) -> tuple[Kernel[P, R], Kernel[P, R]]:

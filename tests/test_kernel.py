@@ -176,3 +176,28 @@ def test_folder_that_others_may_write_is_passed_over(tmp_path: Path) -> None:
     assert kernel_module._writable([tmp_path]) is None
     tmp_path.chmod(0o700)
     assert kernel_module._writable([tmp_path]) == tmp_path
+
+
+COLLIDING = """
+import sys
+import numpy as np
+from dcsim.physics.elementary import lowest_of_8, mean_of_8, total
+dtype = np.dtype(sys.argv[1])
+values = np.arange(64, dtype=dtype)
+out = np.empty(8, dtype)
+lowest_of_8(values, out)
+assert out.tolist() == [0, 8, 16, 24, 32, 40, 48, 56], out
+mean_of_8(values, out)
+assert out[0] == 3.5, out
+assert total(values) == 2016.0
+"""
+
+
+def test_processes_that_compile_at_once_do_not_mix_their_code(tmp_path):
+    environment = {**os.environ, "DCSIM_CACHE_DIR": str(tmp_path)}
+    for _round in range(2):
+        running = [
+            subprocess.Popen([sys.executable, "-c", COLLIDING, dtype], env=environment)
+            for dtype in ("f4", "f8", "f4", "f8")
+        ]
+        assert [process.wait() for process in running] == [0] * 4

@@ -93,6 +93,10 @@ def test_of_many_wrong_rows_the_first_are_named(tmp_path):
     assert message.endswith("; and 6 more")
 
 
+def test_every_site_has_weather_from_the_start(tmp_path):
+    assert broken(tmp_path, Job().at(0, "job-0")) == "no weather at the start for site lab"
+
+
 def test_a_job_is_handed_in_once(tmp_path):
     assert broken(tmp_path, Job().at(0, "job-0"), Job().at(5, "job-0")) == (
         "job job-0: handed in 2 times"

@@ -27,16 +27,18 @@ def check_targets(records: Sequence[Record], world: World, path: Path) -> None:
         for row, record in enumerate(records)
         if (reason := wrong[record.kind](record.target, world)) is not None
     ]
-    aired = {record.target for record in records if record.kind == "weather" and record.t_ns == 0}
-    found += [
-        f"no weather at the start for site {name}" for name in world.sites if name not in aired
-    ]
     times = Counter(record.target for record in records if record.kind == "job")
     found += [f"job {name}: handed in {n} times" for name, n in times.items() if n > 1]
+    found = found or _no_weather(records, world)
     if found:
         more = len(found) - LOCATED_MAX
         rest = [f"and {more} more"] if more > 0 else []
         raise InputError(f"{path}: " + "; ".join(found[:LOCATED_MAX] + rest))
+
+
+def _no_weather(records: Sequence[Record], world: World) -> list[str]:
+    aired = {record.target for record in records if record.kind == "weather" and record.t_ns == 0}
+    return [f"no weather at the start for site {site}" for site in world.sites if site not in aired]
 
 
 def _no_thing(target: str, world: World) -> str | None:
