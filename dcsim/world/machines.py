@@ -101,7 +101,8 @@ def _accepted(room_w: F64, dynamic_w: F64, sheet: Sheet) -> F64:
     below the median counts as replaced by one at the limit.
     """
     slowest = 1.0 - sheet["acceptance_slowdown_frac"]
-    ratio = np.maximum(room_w, 1.0) / dynamic_w
+    room_w = np.maximum(room_w, 1.0)
+    ratio = room_w / dynamic_w
     least = np.median(ratio) * slowest**2.5
     return np.where(ratio < least, room_w / least, dynamic_w)
 
