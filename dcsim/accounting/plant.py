@@ -8,6 +8,8 @@ from dcsim.accounting.segments import Array
 from dcsim.trace import Run
 
 _J_PER_KWH = 3.6e6
+USED = ("it_power_w", "cooling_power_w", "loss_power_w")
+"""What a site uses, wherever it comes from: at the meter batteries would not show."""
 
 
 class Plant(NamedTuple):
@@ -40,6 +42,7 @@ def read_plant(run: Run) -> Plant:
     if not length_s.any():
         return Plant(*[None] * len(Plant._fields))
     it_j, site_j = (table[name] * length_s for name in ("it_power_w", "site_power_w"))
+    used_j = sum(table[name] for name in USED) * length_s
     it_kwh = float(it_j.sum()) / _J_PER_KWH
     span_s = float(table["t_ns"].max()) * 1e-9
     site_kwh = site_j / _J_PER_KWH
@@ -53,7 +56,7 @@ def read_plant(run: Run) -> Plant:
         it_power_w_max=_max_of_sum(table["t_ns"], table["it_power_w"], length_s),
         site_power_w_mean=float(site_j.sum()) / span_s,
         site_power_w_max=_max_of_sum(table["t_ns"], table["site_power_w"], length_s),
-        pue=float(site_j.sum() / it_j.sum()) if it_kwh else None,
+        pue=float(used_j.sum() / it_j.sum()) if it_kwh else None,
         wue_l_per_kwh=float(table["water_l"].sum()) / it_kwh if it_kwh else None,
         energy_j=float(site_j.sum()),
         co2_g=_priced(run, table["site_id"], site_kwh, "co2_g_per_kwh"),

@@ -3,6 +3,8 @@
 The slowest GPU of a node sets the pace of the pipeline stages that the node serves; stages and
 replicas combine as `workload.rate` says. A checkpoint whose stall is short is a stall in each step.
 
+GPUs whose clock a fault lowers count as slow, not as capped.
+
 Valid: tensor parallelism inside a node. A slow GPU counts for every tensor group of its node, which
 matters only for tp < 8. Accuracy: that of `workload.step`; the live rate is exact for its form.
 Source: see `workload.step` and `workload.rate`.
@@ -77,9 +79,13 @@ class TrainingModel:
             step, nodes.clock_frac, nodes.mean_clock_frac, nodes.rails_frac, *seats
         )
         capped_s = whole_s
-        if self._gpu_model.hot:
-            law = self._gpu_model.law
-            clock_under_cap(self._site.gpu, law, self._capped, self._capped_mean)
+        lowered = bool(self._site.gpu.ceiling_x.min() < 1.0)
+        if self._gpu_model.hot or lowered:
+            gpu, law = self._site.gpu, self._gpu_model.law
+            clock_under_cap(gpu, law, self._capped, self._capped_mean)
+            if lowered:
+                healthy = gpu._replace(ceiling_x=np.ones_like(gpu.ceiling_x))
+                clock_under_cap(healthy, law, np.empty_like(self._capped), self._capped_mean)
             _now_s, capped_s, mean = live_step(
                 step, self._capped, self._capped_mean, nodes.rails_frac, *seats
             )

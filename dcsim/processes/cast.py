@@ -121,7 +121,9 @@ class Cast:
         recorders = []
         for site, first_rack, first_gpu in zip(sites, racks, gpus, strict=False):
             island = self.islands[site.name]
-            gpu_model = next(model for model in island.models if isinstance(model, GpuModel))
+            gpu_model = next((m for m in island.models if isinstance(m, GpuModel)), None)
+            if gpu_model is None:
+                raise ValueError(f"{site.name}: one of its models must be a GpuModel")
             recorder = Recorder(
                 site,
                 self.world.scenario.record,

@@ -72,9 +72,10 @@ class Recorder:
         meter_j = self._meters()
         span_s = max(now_ns - self._site_ns, 1) * 1e-9
         it_w, cooling_w, loss_w, site_w = (meter_j - self._meter_j) / span_s
-        p50_c, p99_c = _quantiles_c(self._histogram, on)
+        hottest_c = max(self._hottest_c, self._gpu_model.hottest_c)
+        p50_c, p99_c = (min(p, hottest_c) for p in _quantiles_c(self._histogram, on))
         up = {"gpu_temp_c_mean": temp_c, "gpu_temp_c_p50": p50_c, "gpu_temp_c_p99": p99_c}
-        up |= {"gpu_temp_c_max": max(self._hottest_c, self._gpu_model.hottest_c)}
+        up |= {"gpu_temp_c_max": hottest_c}
         up |= {"clock_frac_mean": clock, "clock_frac_min": clock_min}
         self._write(
             "site",

@@ -87,7 +87,7 @@ class Maintenance(Part):
     every_s: Annotated[float, quantity("time", "1 h", "10 y")]
     for_s: Annotated[float, quantity("time", "1 s", "30 d")]
     hit: Annotated[str | None, _SELECTOR_LEAF] = None
-    rolling_frac: Annotated[float | None, quantity("fraction", "0", "1")] = None
+    rolling_frac: Annotated[float | None, quantity("fraction", "0.00001", "1")] = None
 
     @model_validator(mode="after")
     def _one(self) -> "Maintenance":

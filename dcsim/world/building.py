@@ -82,6 +82,10 @@ def site_problems(
     scenario: Scenario, name: str, ask: SiteAsked, sheets: Mapping[str, Sheet]
 ) -> list[str]:
     """Return what of a site does not fit together, located."""
+    low_w, high_w = sheets["gpu"]["cap_min_w"], sheets["gpu"]["cap_max_w"]
+    if ask.power_cap_w is not None and not low_w <= ask.power_cap_w <= high_w:
+        allowed = f"allowed {low_w:g} W..{high_w:g} W, what its GPU can be set to"
+        return [scenario.problem(f"sites.{name}.power_cap", allowed)]
     rack_w = ask.racks.nodes_per_rack * node_design_w(ask, sheets)
     unit_w = _unit_heat_w(ask, sheets)
     racks = groups(ask.nodes.count, ask.racks.nodes_per_rack)

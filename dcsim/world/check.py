@@ -50,6 +50,7 @@ def _ranges(site: Site) -> Iterator[tuple[str, Any, str]]:
     clock = site.gpu.clock_frac
     yield "gpu.clock_frac", (clock >= 0) & (clock < 1.001), "is at most the highest clock"
     yield "gpu.power_w", site.gpu.power_w >= 0, "is not negative"
+    yield "gpu.dynamic_w", site.gpu.dynamic_w > 0, "is positive"
     yield "ups.charge_j", site.ups.charge_j <= site.battery_j * (1 + 1e-9), "fits the battery"
 
 

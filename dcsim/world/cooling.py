@@ -142,6 +142,9 @@ def cooling_problems(
     """Return what of the plant does not fit, as (key, reason)."""
     unit = sheets["cooling_unit"]
     problems = []
+    if ask.cooling.dry_coolers == 0 and ask.cooling.chillers == 0:
+        reason = "0 dry coolers and 0 chillers take no heat away: allowed some of either, or auto"
+        problems.append(("chillers", reason))
     most = max(1, int(unit["rated_w"] / rack_heat_w))
     if ask.cooling.racks_per_unit > most:
         heat = f"{ask.cooling.racks_per_unit * rack_heat_w / 1e3:.0f} kW"
