@@ -59,7 +59,7 @@ def _asks_for_scenario(command: _Command) -> _Command:
             "overrides",
             multiple=True,
             metavar="PATH=VALUE",
-            help="Lay one value over the file's, such as sites.dallas.nodes.count=64; may be repeated.",
+            help="Lay a value over the file's: sites.dallas.nodes.count=64; may be repeated.",
         ),
         click.argument("file", type=click.Path(path_type=Path)),
     ):

@@ -96,7 +96,7 @@ _NO_INDEX = -1  # of a thing whose name does not end in a number
 _POINTS_MAX = 1024  # per cell, including the count: 2^10 ordinals are set aside for each
 
 
-@kernel(inline=True)
+@kernel
 def philox(
     c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64
 ) -> Words:
@@ -116,13 +116,13 @@ def philox(
     return c0, c1, c2, c3
 
 
-@kernel(inline=True)
+@kernel
 def _fraction(high: np.uint64, low: np.uint64) -> float:
     """Return a number from the 52 leading bits of two words, strictly between 0 and 1."""
     return (((high << _HALF) | low) >> _LOW_BITS) * _STEP + 0.5 * _STEP
 
 
-@kernel(inline=True)
+@kernel
 def _pair(key: np.uint64, index: int, ordinal: int) -> tuple[float, float]:
     """Return two independent uniforms in (0, 1) for one counter."""
     i = np.uint64(index)
@@ -131,7 +131,7 @@ def _pair(key: np.uint64, index: int, ordinal: int) -> tuple[float, float]:
     return _fraction(w[0], w[1]), _fraction(w[2], w[3])
 
 
-@kernel(inline=True)
+@kernel
 def _horner(coefficients: tuple[float, ...], x: float) -> float:
     """Return the polynomial in x whose coefficients are given from the highest power down."""
     value = 0.0
@@ -140,7 +140,7 @@ def _horner(coefficients: tuple[float, ...], x: float) -> float:
     return value
 
 
-@kernel(inline=True)
+@kernel
 def normal_quantile(u: float) -> float:
     """Return the standard normal number below which a share *u* of all lies.
 

@@ -104,7 +104,7 @@ def kernel(function: Callable[P, R], /) -> Kernel[P, R]: ...
 
 @overload
 def kernel(
-    *, parallel: bool = False, inline: bool = False, reduction: bool = False
+    *, parallel: bool = False, reduction: bool = False
 ) -> Callable[[Callable[P, R]], Kernel[P, R]]: ...
 
 
@@ -113,14 +113,12 @@ def kernel(
     /,
     *,
     parallel: bool = False,
-    inline: bool = False,
     reduction: bool = False,
 ) -> Kernel[P, R] | Callable[[Callable[P, R]], Kernel[P, R]]:
     """Compile *function* when first called; its signature stays visible to type checkers.
 
     With *parallel* its `prange` loops run on the threads of `set_threads`; a call then costs
-    about 20 us, and only one Python thread may make such calls at a time. With *inline* it is
-    copied into the kernels that call it, so that their loops can be vectorised. A *reduction*
+    about 20 us, and only one Python thread may make such calls at a time. A *reduction*
     over one contiguous slice may be summed in the order that suits the processor: that order is
     fixed when it is compiled, whatever the number of threads.
     """
@@ -132,7 +130,9 @@ def kernel(
             fastmath=_REDUCTION if reduction else _EXACT,
             error_model="numpy",
             parallel=parallel,
-            forceinline=inline,
+            # Otherwise a kernel's copy inside its caller is optimised once more, and whether the
+            # caller takes that copy or the cached one changes the last bits of a result.
+            forceinline=True,
         )
         dispatcher = jit(function)
         if _CACHE_DIR is not None:

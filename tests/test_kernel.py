@@ -13,9 +13,10 @@ from dcsim import kernel as kernel_module
 from dcsim.kernel import kernel, prange, serial_and_threaded, set_threads
 
 F32 = NDArray[np.float32]
+ROOT = Path(__file__).parents[1]
 
 
-@kernel(inline=True)
+@kernel
 def squared(x: float) -> float:
     return x * x
 
@@ -201,3 +202,27 @@ def test_processes_that_compile_at_once_do_not_mix_their_code(tmp_path):
             for dtype in ("f4", "f8", "f4", "f8")
         ]
         assert [process.wait() for process in running] == [0] * 4
+
+
+STEPS = """
+import hashlib
+import numpy as np
+from dcsim.kernel import set_threads
+from tests.analytic.test_gpu import Groups, scattered
+set_threads(2)
+for threaded in (False, True):
+    world = Groups(scattered(1024), 8, ramp=0.003)
+    for dt_s in (0.5, 7.0, 300.0):
+        world.step(dt_s, threaded=threaded)
+    columns = (np.ascontiguousarray(column).tobytes() for column in world.everything())
+    print(hashlib.sha256(b"".join(columns)).hexdigest())
+"""
+
+
+def test_code_just_compiled_and_code_from_the_cache_give_the_same_bits(tmp_path):
+    environment = {**os.environ, "DCSIM_CACHE_DIR": str(tmp_path)}
+    printed = [
+        subprocess.check_output([sys.executable, "-c", STEPS], env=environment, cwd=ROOT)
+        for _time in ("compiled", "cached")
+    ]
+    assert len(set(b"".join(printed).split())) == 1

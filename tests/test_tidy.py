@@ -154,7 +154,7 @@ PLANTED: dict[Rule, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
         [
             ("dcsim.physics.gpu", MODEL),
             ("dcsim.physics.gpu", "@kernel\ndef f(): ..."),
-            ("dcsim.physics.gpu", "@kernel(inline=True)\ndef f(): ..."),
+            ("dcsim.physics.gpu", "@kernel\ndef f(): ..."),
             ("dcsim.physics.gpu", VALID.replace("Accuracy", "Error") + MODEL),
             ("dcsim.physics.gpu", VALID.replace("Source", "From") + MODEL),
         ],

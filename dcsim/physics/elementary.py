@@ -34,7 +34,7 @@ def _power_of_two(n: Any) -> Any:
     return single if n == types.float32 else double
 
 
-@kernel(inline=True)
+@kernel
 def exp(x: Any, real: Any, magic: Any) -> Any:
     """Return e**x; *real* converts to the precision of x, *magic* rounds to a whole number."""
     z = x * real(1.4426950408889634)
@@ -48,7 +48,7 @@ def exp(x: Any, real: Any, magic: Any) -> Any:
     return p * power_of_two(n)
 
 
-@kernel(inline=True)
+@kernel
 def power_2_5ths(x: Any, real: Any) -> Any:
     """Return x**0.4; *real* converts to the precision of x."""
     root = np.sqrt(x)
@@ -59,7 +59,7 @@ def power_2_5ths(x: Any, real: Any) -> Any:
     return y - (y4 * y - x * x) / (real(5) * y4)
 
 
-@kernel(inline=True)
+@kernel
 def magic_of(item_byte: int) -> float:
     """Return 1.5 * 2**(mantissa bits): adding and subtracting it rounds to a whole number."""
     return 12582912.0 if item_byte == 4 else 6755399441055744.0

@@ -25,7 +25,7 @@ from dcsim.kernel import kernel
 from dcsim.physics.elementary import exp, magic_of
 
 
-@kernel(inline=True)
+@kernel
 def phis(z: Any, real: Any, magic: Any) -> Any:
     """Return phi_1, phi_2 and phi_3 of z; by their series where |z| < 1, else from e**z."""
     near = z if abs(z) < real(1) else real(0)

@@ -34,8 +34,20 @@ def day_with_a_failure(folder, **changes):
             Event(12, "job_rollback", value=200, cause=2),
         ],
         "site_rows": [
-            {"at_h": 12, "it_power_w": 20e3, "site_power_w": 24e3, "water_l": 60},
-            {"at_h": 24, "it_power_w": 10e3, "site_power_w": 12e3, "water_l": 30},
+            {
+                "at_h": 12,
+                "it_power_w": 20e3,
+                "loss_power_w": 4e3,
+                "site_power_w": 24e3,
+                "water_l": 60,
+            },
+            {
+                "at_h": 24,
+                "it_power_w": 10e3,
+                "cooling_power_w": 2e3,
+                "site_power_w": 12e3,
+                "water_l": 30,
+            },
         ],
     }
     return write_run(folder / "run", **(parts | changes))
