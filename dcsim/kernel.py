@@ -16,17 +16,21 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
-from types import FunctionType
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
-__all__ = ["Kernel", "kernel", "prange", "serial_and_threaded", "set_threads"]
+__all__ = ["Kernel", "kernel", "serial_and_threaded", "set_threads"]
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
 _EXACT = {"contract"}
 _REDUCTION = {"contract", "reassoc", "nnan", "nsz"}
+_CORES = os.cpu_count() or 1
+_POOL = ThreadPoolExecutor(_CORES)
+_threads = _CORES
 _SOURCES = ("kernel.py", "draws.py", "physics/**/*.py", "workload/**/*.py")
 
 
@@ -89,10 +93,8 @@ def _cache_dir() -> Path | None:
 
 _CACHE_DIR = _cache_dir()
 os.environ["NUMBA_CACHE_DIR"] = str(_CACHE_DIR or "")
-os.environ["NUMBA_THREADING_LAYER"] = "workqueue"  # omp dies after a fork, tbb is rarely found
 
 import numba  # noqa: E402
-from numba import prange  # noqa: E402
 
 # In case that numba was imported before.
 numba.config.reload_config()  # type: ignore[no-untyped-call]
@@ -103,22 +105,18 @@ def kernel(function: Callable[P, R], /) -> Kernel[P, R]: ...
 
 
 @overload
-def kernel(
-    *, parallel: bool = False, reduction: bool = False
-) -> Callable[[Callable[P, R]], Kernel[P, R]]: ...
+def kernel(*, reduction: bool = False) -> Callable[[Callable[P, R]], Kernel[P, R]]: ...
 
 
 def kernel(
     function: Callable[P, R] | None = None,
     /,
     *,
-    parallel: bool = False,
     reduction: bool = False,
 ) -> Kernel[P, R] | Callable[[Callable[P, R]], Kernel[P, R]]:
     """Compile *function* when first called; its signature stays visible to type checkers.
 
-    With *parallel* its `prange` loops run on the threads of `set_threads`; a call then costs
-    about 20 us, and only one Python thread may make such calls at a time. A *reduction*
+    A *reduction*
     over one contiguous slice may be summed in the order that suits the processor: that order is
     fixed when it is compiled, whatever the number of threads.
     """
@@ -129,7 +127,6 @@ def kernel(
             nogil=True,
             fastmath=_REDUCTION if reduction else _EXACT,
             error_model="numpy",
-            parallel=parallel,
             # Otherwise a kernel's copy inside its caller is optimised once more, and whether the
             # caller takes that copy or the cached one changes the last bits of a result.
             forceinline=True,
@@ -157,31 +154,38 @@ def _locked(call: Callable[..., Any]) -> Callable[..., Any]:
     return alone
 
 
-def serial_and_threaded(function: Callable[P, R]) -> tuple[Kernel[P, R], Kernel[P, R]]:
-    """Compile *function* twice: its `prange` loops in one thread, and on those of `set_threads`.
+def serial_and_threaded(
+    function: Callable[..., None], count_of: Callable[..., int]
+) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Compile *function*, whose last two arguments are a range, and call it without them.
 
-    Small worlds call the first, since starting threads costs more than they save. Numba's cache
-    tells kernels apart by name and code, not by options: the second is compiled from a copy with
-    a name of its own.
+    The first form does all of 0 to `count_of(*args)` at once, the second shares it out over the
+    threads of `set_threads`: parts of one range run at the same time, so they must not write to
+    the same place. It costs some 30 us, so small worlds use the first. Both run the same code.
     """
-    threaded = FunctionType(
-        function.__code__.replace(co_name=f"{function.__name__}_threaded"),
-        function.__globals__,
-        f"{function.__name__}_threaded",
-        function.__defaults__,
-    )
-    threaded.__qualname__ = threaded.__name__
-    threaded.__module__ = function.__module__
-    return kernel(function), kernel(parallel=True)(cast(Callable[P, R], threaded))
+    compiled = kernel(function)
+
+    def serial(*args: Any) -> None:
+        compiled(*args, 0, count_of(*args))
+
+    def threaded(*args: Any) -> None:
+        count = count_of(*args)
+        ends = [count * part // _threads for part in range(_threads + 1)]
+        others = [_POOL.submit(compiled, *args, *part) for part in pairwise(ends[1:])]
+        compiled(*args, 0, ends[1])
+        for other in others:
+            other.result()
+
+    return serial, threaded
 
 
 def set_threads(count: int) -> int:
-    """Let parallel kernels use *count* threads, at most one per core; return how many they are.
+    """Let threaded kernels use *count* threads, at most one per core; return how many they are.
 
     Raises ValueError below 1.
     """
+    global _threads
     if count < 1:
         raise ValueError(f"{count} threads: at least 1 is needed")
-    cores = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    numba.set_num_threads(min(count, cores))
-    return int(numba.get_num_threads())
+    _threads = min(count, _CORES)
+    return _threads

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 from numpy.typing import NDArray
 
 from dcsim import kernel as kernel_module
-from dcsim.kernel import kernel, prange, serial_and_threaded, set_threads
+from dcsim.kernel import kernel, serial_and_threaded, set_threads
 
 F32 = NDArray[np.float32]
 ROOT = Path(__file__).parents[1]
@@ -29,18 +30,12 @@ def total(values: F32) -> float:
     return result
 
 
-@kernel(parallel=True)
-def scale(values: F32, factor: float, out: F32) -> None:
-    for i in prange(values.size):
-        out[i] = values[i] * factor + values[i] / np.float32(3)
-
-
-def _halve(values: F32, out: F32) -> None:
-    for i in prange(values.size):
+def _halve(values: F32, out: F32, first: int, last: int) -> None:
+    for i in range(first, last):
         out[i] = values[i] / np.float32(2)
 
 
-halve, halve_threaded = serial_and_threaded(_halve)
+halve, halve_threaded = serial_and_threaded(_halve, lambda values, _out: values.size)
 
 
 @kernel(reduction=True)
@@ -83,25 +78,21 @@ def test_products_are_fused_but_sums_keep_their_order() -> None:
     assert total.targetoptions["fastmath"] == {"contract"}
 
 
-def test_parallel_results_do_not_depend_on_threads() -> None:
-    values = np.linspace(0, 1, 10_007, dtype=np.float32)
-    answers = []
-    for count in (1, 2):
-        out = np.empty_like(values)
-        set_threads(count)
-        scale(values, 0.1, out)
-        answers.append(out.tobytes())
-    assert answers[0] == answers[1]
-
-
-def test_serial_and_threaded_forms_are_two_kernels_with_one_result() -> None:
-    values = np.linspace(0, 1, 10_007, dtype=np.float32)
-    one, many = np.empty_like(values), np.empty_like(values)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [0, 1, 2, 10_007])
+def test_serial_and_threaded_forms_do_the_whole_range(threads: int, size: int) -> None:
+    set_threads(threads)
+    values = np.linspace(1, 2, size, dtype=np.float32)
+    one, many = np.zeros_like(values), np.zeros_like(values)
     halve(values, one)
     halve_threaded(values, many)
     assert one.tobytes() == many.tobytes() == (values / 2).tobytes()
-    options = [form.targetoptions["parallel"] for form in (halve, halve_threaded)]
-    assert options == [False, True]
+
+
+def test_a_fault_in_another_thread_is_raised() -> None:
+    set_threads(2)
+    with pytest.raises(TypingError):
+        halve_threaded(np.ones(4, np.float32), None)
 
 
 def test_reduction_does_not_depend_on_where_the_slice_lies_in_memory() -> None:

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dcsim.contract import NEVER_NS, Fact, Holds
-from dcsim.kernel import kernel, prange, serial_and_threaded
+from dcsim.kernel import kernel, serial_and_threaded
 from dcsim.physics.elementary import (
     exp,
     largest,
@@ -203,12 +203,13 @@ def _evaluate_groups(
     rack_w: Any,
     node_clock: Real,
     node_mean_clock: Real,
+    first: int,
+    last: int,
 ) -> None:
-    """Evaluate all groups on the threads that are set: sums by rack and group, clock by node."""
-    # Numba loses what a threaded loop writes to an attribute: arrays are named outside.
+    """Evaluate groups *first* to *last*: sums by rack and group, clock by node."""
     heat_w, heat_w_per_s, power_w = sums.heat_w, sums.heat_w_per_s, sums.power_w
     package_c_max, rise_k_per_s_max = sums.package_c_max, sums.rise_k_per_s_max
-    for group in prange(coolant.first_rack.shape[0] - 1):
+    for group in range(first, last):
         racks = range(coolant.first_rack[group], coolant.first_rack[group + 1])
         lo = coolant.first_gpu[racks.start]
         hi = coolant.first_gpu[racks.stop]
@@ -246,11 +247,18 @@ def _evaluate_groups(
 
 
 def _advance_groups(
-    gpu: GpuTable, law: GpuLaw, coolant: Coolant, sums: GroupSums, rack_j: Any, dt_s: Any
+    gpu: GpuTable,
+    law: GpuLaw,
+    coolant: Coolant,
+    sums: GroupSums,
+    rack_j: Any,
+    dt_s: Any,
+    first: int,
+    last: int,
 ) -> None:
-    """Advance all groups on the threads that are set; write rack energies, group heat."""
+    """Advance groups *first* to *last*; write rack energies, group heat."""
     heat_j = sums.heat_j
-    for group in prange(coolant.first_rack.shape[0] - 1):
+    for group in range(first, last):
         racks = range(coolant.first_rack[group], coolant.first_rack[group + 1])
         lo = coolant.first_gpu[racks.start]
         hi = coolant.first_gpu[racks.stop]
@@ -286,8 +294,8 @@ def _advance_groups(
         )
         heat_j[group] = total(work[4, : hi - lo])
         for rack in racks:
-            first, last = coolant.first_gpu[rack] - lo, coolant.first_gpu[rack + 1] - lo
-            rack_j[rack] = total(work[3, first:last])
+            begin, end = coolant.first_gpu[rack] - lo, coolant.first_gpu[rack + 1] - lo
+            rack_j[rack] = total(work[3, begin:end])
 
 
 @kernel
@@ -313,8 +321,12 @@ def clock_under_cap(gpu: GpuTable, law: GpuLaw, node_clock: Real, node_mean_cloc
     return clock
 
 
-evaluate_groups, evaluate_groups_threaded = serial_and_threaded(_evaluate_groups)
-advance_groups, advance_groups_threaded = serial_and_threaded(_advance_groups)
+def _groups(_gpu: GpuTable, _law: GpuLaw, coolant: Coolant, *_others: Any) -> int:
+    return len(coolant.first_rack) - 1
+
+
+evaluate_groups, evaluate_groups_threaded = serial_and_threaded(_evaluate_groups, _groups)
+advance_groups, advance_groups_threaded = serial_and_threaded(_advance_groups, _groups)
 
 
 class GpuModel:
