@@ -22,6 +22,7 @@ AIM_K = 1.0
 NEAR_K = 0.05
 MOVE_K = 0.25
 STEP_S = 0.1
+"""Numerical choices, measured against steps of 1 ms; the text above says what each does."""
 
 
 @kernel

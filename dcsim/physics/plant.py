@@ -27,7 +27,9 @@ from dcsim.world.site import Site
 from dcsim.world.tables import LoopTable, UnitTable, WeatherTable
 
 TOLERANCE_K = 0.5
+"""Hold tolerance of supply temperatures [K], see Accuracy above."""
 HALL_FAN_FRAC = 0.04
+"""Electricity of the hall's fans over the heat they move, see Source above."""
 
 
 @kernel

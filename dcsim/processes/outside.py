@@ -15,6 +15,7 @@ import simpy
 from dcsim.contract import Fact
 from dcsim.engine import Inbox, Island, Sim
 from dcsim.inputs.records import Record, ns
+from dcsim.physics.gpu import EXPONENT
 from dcsim.processes.log import NO_CAUSE, EventLog, Write
 from dcsim.processes.nodes import NodeLives
 from dcsim.processes.scheduler import Scheduler
@@ -24,7 +25,6 @@ from dcsim.world.names import Match
 from dcsim.world.tables import F64, I64
 
 INPUT_PRIORITY = 2
-CLOCK_EXPONENT = 2.5
 
 LOWEST_CLOCK = 0.01
 COLUMNS = {
@@ -217,7 +217,7 @@ class Outside:
         column = self._islands[site.name].columns[name]
         left = self._left(site, name, len(column))
         if name == "gpu.ceiling_x":
-            left = np.maximum(left, LOWEST_CLOCK) ** CLOCK_EXPONENT
+            left = np.maximum(left, LOWEST_CLOCK) ** EXPONENT
         changed = np.flatnonzero(column != left)
         with self._sim.change(f"fault {event}", self._islands[site.name]) as edit:
             edit.put(name, slice(None), left)

@@ -103,7 +103,7 @@ def _accepted(room_w: F64, dynamic_w: F64, sheet: Sheet) -> F64:
     slowest = 1.0 - sheet["acceptance_slowdown_frac"]
     room_w = np.maximum(room_w, 1.0)
     ratio = room_w / dynamic_w
-    least = np.median(ratio) * slowest**2.5
+    least = np.median(ratio) * slowest ** sheet["clock_exponent_frac"]
     return np.where(ratio < least, room_w / least, dynamic_w)
 
 

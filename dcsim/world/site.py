@@ -59,6 +59,7 @@ class Film(NamedTuple):
 
 
 REST_FLOW = 0.01
+"""Share of the rated flow that a stopped unit keeps: a judgement, see `physics.cooling`."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from dcsim.processes.outside import CLOCK_EXPONENT, COLUMNS, gpus_of
+from dcsim.physics.gpu import EXPONENT
+from dcsim.processes.outside import COLUMNS, gpus_of
 from dcsim.world import matches
 from tests.processes.stage import HOUR, MEDIANS, MIN, S, Stage, fails, job, scenario, site
 
@@ -50,7 +51,7 @@ def test_a_machine_is_left_a_share_of_its_clock(kind):
     hit = gpus_of(matches(f"lab/{kind}/1", stage.world.sites)[0])
     rest = np.setdiff1d(np.arange(64), hit)
     assert len(hit) == {"gpu": 1, "node": 8, "rack": 32}[kind]
-    np.testing.assert_allclose(stage.site.gpu.ceiling_x[hit], 0.6**CLOCK_EXPONENT, 1e-6)
+    np.testing.assert_allclose(stage.site.gpu.ceiling_x[hit], 0.6**EXPONENT, 1e-6)
     assert (stage.site.gpu.ceiling_x[rest] == 1).all()
     assert stage.site.gpu.clock_frac[hit].max() <= 0.61
     assert stage.site.gpu.clock_frac[rest].min() > 0.8
@@ -97,7 +98,7 @@ def test_faults_on_a_rack_a_node_and_a_gpu_of_it_overlap():
         (2000, 0.9, 0.9),
     ):
         stage.cast.sim.run_to(t_s * S)
-        found = stage.site.gpu.ceiling_x[[8, 9]] ** (1 / CLOCK_EXPONENT)
+        found = stage.site.gpu.ceiling_x[[8, 9]] ** (1 / EXPONENT)
         np.testing.assert_allclose(found, [of_gpu, of_node], 1e-6)
 
 
