@@ -8,11 +8,12 @@ from dcsim import catalog
 from dcsim.errors import ScenarioError
 from dcsim.processes.recovery import Checkpoints, Phases, checkpoints_of, mtbf_s, phases_of
 from dcsim.scenario import Job, Scenario
-from dcsim.workload.layout import Layout, plan, seats
+from dcsim.workload.layout import Layout, Recompute, plan, replicas_per_node, seats
+from dcsim.workload.machine import chip_of_gpu, law_of, machine_of_site, ring_share, software_of
 from dcsim.workload.memory import memory
-from dcsim.workload.model import Model, flop_per_token
+from dcsim.workload.model import Shape, dense, flop_per_token
 from dcsim.workload.rate import uniform_step_s
-from dcsim.workload.step import StepTime, chip_of, fabric_of, form_of, step_time
+from dcsim.workload.step import StepTime, step_time
 from dcsim.world import Site, World
 from dcsim.world.tables import I32
 
@@ -25,7 +26,7 @@ class JobPlan(NamedTuple):
 
     job: int
     name: str
-    model: Model
+    model: Shape
     layout: Layout
     step: StepTime
     step_ns: float
@@ -70,7 +71,7 @@ def plan_jobs(scenario: Scenario, world: World) -> list[dict[str, JobPlan]]:
 def _plan(scenario: Scenario, index: int, job: Job, site: Site) -> tuple[JobPlan | None, list[str]]:
     """Return the plan of *job* at *site*, or what is wrong with it, located."""
     path = f"jobs.{index}.train"
-    model = Model(*job.shape)
+    model = dense(*job.shape)
     layout, wrong = plan(
         model,
         site.gpus_per_node,
@@ -87,7 +88,9 @@ def _plan(scenario: Scenario, index: int, job: Job, site: Site) -> tuple[JobPlan
         return None, [
             f"{scenario.where(f'{path}.{key}')}: {path}.{key}: {text}" for key, text in wrong
         ]
-    needed, room = memory(model, layout).total_byte, site.sheets["gpu"]["hbm_byte"]
+    # Norms and activation functions are computed again, as Llama 3 was trained.
+    held = layout._replace(recompute=Recompute.SELECTIVE)
+    needed, room = float(memory(model, held).total_byte), site.sheets["gpu"]["hbm_byte"]
     if needed > room:
         reason = f"a GPU would hold {needed / 1e9:.1f} GB of its {room / 1e9:.0f} GB: "
         reason += "allowed more tp or pp, or a smaller micro_batch"
@@ -96,24 +99,16 @@ def _plan(scenario: Scenario, index: int, job: Job, site: Site) -> tuple[JobPlan
 
 
 def _plan_of(
-    scenario: Scenario, index: int, job: Job, site: Site, model: Model, layout: Layout
+    scenario: Scenario, index: int, job: Job, site: Site, model: Shape, layout: Layout
 ) -> JobPlan:
-    gpu, form = site.sheets["gpu"], catalog.sheet("step", "first-form")
+    gpu, law = site.sheets["gpu"], law_of(catalog.sheet("step", "law"))
+    software = software_of(catalog.sheet("software", "megatron-core"), chip_of_gpu(gpu), law)
+    together = replicas_per_node(layout, site.gpus_per_node)
     network = site.ask.network
-    step = step_time(
-        model,
-        layout,
-        chip_of(gpu),
-        fabric_of(
-            gpu,
-            site.sheets["node"],
-            form,
-            network.link_byte_per_s,
-            network.oversubscription,
-            domain_nodes=_domain_nodes(site),
-        ),
-        form_of(form),
-    )
+    stride_nodes = max(1, layout.tp * layout.pp * together // site.gpus_per_node)
+    share = ring_share(_domain_nodes(site), network.oversubscription, stride_nodes)
+    machine = machine_of_site(gpu, site.sheets["node"], law, network.link_byte_per_s, share)
+    step = step_time(model, layout, machine, software, law)
     step_s = uniform_step_s(step, 1.0)
     nodes = layout.gpus_count // site.gpus_per_node
     checkpoints = checkpoints_of(job, model, nodes, mtbf_s(scenario, nodes, layout.gpus_count))

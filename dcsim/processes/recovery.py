@@ -14,7 +14,7 @@ from dcsim.workload.checkpoint import (
     local_stall_s,
     optimum_interval_s,
 )
-from dcsim.workload.model import Model, params_count
+from dcsim.workload.model import Shape, params_count
 
 YEAR_S = 365 * 86400.0
 FLUID_STALL_S = 10.0
@@ -81,7 +81,7 @@ def mtbf_s(scenario: Scenario, nodes: int, gpus: int) -> float:
     return 1.0 / per_s if per_s > 0.0 else float("inf")
 
 
-def checkpoints_of(job: Job, model: Model, nodes: int, job_mtbf_s: float) -> Checkpoints:
+def checkpoints_of(job: Job, model: Shape, nodes: int, job_mtbf_s: float) -> Checkpoints:
     """Return how often a job saves to which tier; `auto` is Daly's optimum, never below the drain.
 
     A local save is copied to a peer beside training, and is safe when that copy is; a remote one

@@ -2,18 +2,18 @@
 
 from math import exp, inf, log1p
 
-from dcsim.workload.model import Model, params_count
+from dcsim.workload.model import Shape, params_count
 
 CHECKPOINT_BYTE_PER_PARAM = 14.0  # bf16 weight, fp32 weight and two moments
 
 
-def checkpoint_byte(model: Model) -> float:
+def checkpoint_byte(model: Shape) -> float:
     """Return the size of a whole checkpoint.
 
     14 bytes a parameter: MLPerf Storage's checkpoints have 13.0 to 13.1, Megatron's of GPT-3
     175B 14.4.
     """
-    return CHECKPOINT_BYTE_PER_PARAM * params_count(model)
+    return CHECKPOINT_BYTE_PER_PARAM * float(params_count(model))
 
 
 def local_stall_s(gpu_byte: float, copy_byte_per_s: float, floor_s: float) -> float:

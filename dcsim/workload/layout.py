@@ -6,43 +6,93 @@ traffic stay in the node, and a replica's stages are neighbours.
 """
 
 from collections.abc import Callable, Iterator
+from enum import IntEnum
 from math import gcd
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from dcsim.workload.model import Model
+from dcsim.workload.model import Real, Shape
 
 I32 = npt.NDArray[np.int32]
 
 
-class Layout(NamedTuple):
-    """One cut; sizes in GPUs, micro-batches, sequences and tokens."""
+class Sharding(IntEnum):
+    """What of a replica's states is spread over the replicas."""
 
-    tp: int
-    pp: int
-    dp: int
-    micro_batches: int  # of one replica in one step
-    micro_batch: int  # sequences
-    sequence: int  # tokens
-    interleave: int = 1  # chunks of the model on each stage
-    cp: int = 1  # GPUs that share a sequence; only published rows need it
+    NONE = 0
+    ZERO1 = 1  # optimizer
+    ZERO2 = 2  # and gradients
+    ZERO3 = 3  # and weights: FSDP full shard
+
+
+class Recompute(IntEnum):
+    """What the backward pass computes again instead of keeping it."""
+
+    NONE = 0
+    SELECTIVE = 1  # norms, activation functions, and scores where they are not fused away
+    FULL = 2
+
+
+class Schedule(IntEnum):
+    """In which order a stage takes its micro-batches; with `vpp` above 1, 1F1B is interleaved."""
+
+    ONE_F_ONE_B = 0
+    ZERO_BUBBLE = 1  # ZB-H1: weight gradients fill the bubble
+    DUALPIPE = 2  # fed from both ends; every stage holds two copies of its weights
+
+
+class Exchange(IntEnum):
+    """How the GPUs that share a sequence see each other's keys and values."""
+
+    RING = 0
+    ALL_GATHER = 1
+
+
+class Layout(NamedTuple):
+    """One cut; sizes in GPUs, sequences and tokens, each a scalar or an array."""
+
+    tp: Real
+    pp: Real
+    dp: Real
+    micro_batch: Real  # sequences
+    global_batch: Real  # sequences of one step
+    sequence: Real  # tokens
+    vpp: Real = 1  # chunks of the model on each stage
+    cp: Real = 1  # GPUs that share a sequence
+    ep: Real = 1  # replicas over which the experts are spread
+    sharding: Real = Sharding.ZERO1
+    recompute: Real = Recompute.NONE
+    schedule: Real = Schedule.ONE_F_ONE_B
+    exchange: Real = Exchange.RING
+    shards: Real = 0  # replicas that one copy of the states is spread over (HSDP); 0 for all
+    token_nodes: Real = 0  # most nodes that a token's experts may lie on; 0 for no limit
 
     @property
-    def gpus_count(self) -> int:
+    def gpus_count(self) -> Real:
         """GPUs in the job."""
         return self.tp * self.pp * self.dp * self.cp
 
     @property
-    def batch(self) -> int:
-        """Sequences in one step."""
-        return self.dp * self.micro_batches * self.micro_batch
+    def micro_batches(self) -> Real:
+        """Micro-batches of one replica in one step."""
+        return self.global_batch // (self.dp * self.micro_batch)
 
     @property
-    def tokens_count(self) -> int:
+    def tokens_count(self) -> Real:
         """Tokens in one step."""
-        return self.batch * self.sequence
+        return self.global_batch * self.sequence
+
+    @property
+    def gradient_ranks(self) -> Real:
+        """GPUs that hold the same weights, or a share of them."""
+        return self.dp * self.cp
+
+    @property
+    def shard_ranks(self) -> Real:
+        """Of these, how many one copy of the states is spread over."""
+        return np.where(self.shards > 0, self.shards, self.gradient_ranks)
 
 
 class Problem(NamedTuple):
@@ -53,7 +103,7 @@ class Problem(NamedTuple):
 
 
 def plan(
-    model: Model,
+    model: Shape,
     gpus_per_node: int,
     gpus_count: int,
     *,
@@ -85,11 +135,10 @@ def plan(
     problems = [*_batch_problems(pp, dp, batch, micro_batch, interleave)]
     if problems:
         return None, problems
-    micro_batches = batch // (dp * micro_batch)
-    return Layout(tp, pp, dp, micro_batches, micro_batch, sequence, interleave), []
+    return Layout(tp, pp, dp, micro_batch, batch, sequence, vpp=interleave), []
 
 
-def pipeline_slots(model: Model, parts: int) -> int:
+def pipeline_slots(model: Shape, parts: int) -> int:
     """Return the equal slots that *parts* chunks of the pipeline share, 0 if they cannot.
 
     A slot is a layer. Where the layers do not divide, each embedding takes a slot, as Llama 3
@@ -112,7 +161,7 @@ def seats(layout: Layout, gpus_per_node: int) -> tuple[I32, I32]:
     return replica, stage
 
 
-def _tensor_problems(model: Model, gpus_per_node: int, tp: int) -> Iterator[Problem]:
+def _tensor_problems(model: Shape, gpus_per_node: int, tp: int) -> Iterator[Problem]:
     def legal(n: int) -> bool:
         heads = model.heads % n == 0 and (model.kv_heads % n == 0 or n % model.kv_heads == 0)
         return gpus_per_node % n == 0 and heads and model.ffn % n == 0
@@ -122,7 +171,7 @@ def _tensor_problems(model: Model, gpus_per_node: int, tp: int) -> Iterator[Prob
         yield Problem("parallel.tp", f"{tp} does not divide {needs}: {_nearest(tp, legal)}")
 
 
-def _stage_problems(model: Model, pp: int, interleave: int) -> Iterator[Problem]:
+def _stage_problems(model: Shape, pp: int, interleave: int) -> Iterator[Problem]:
     def legal(n: int) -> bool:
         return pipeline_slots(model, n) > 0
 

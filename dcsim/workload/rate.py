@@ -29,8 +29,8 @@ PARTS = (
 def exposed_dp_s(t: StepTime, network_frac: float) -> float:
     """Return the seconds that gradient traffic adds when its links have *network_frac*."""
     traffic = t.dp_s / network_frac
-    tail = traffic * t.dp_tail_frac
-    return tail + max(0.0, traffic - tail - t.dp_window_s)
+    behind = traffic * (1.0 - t.dp_tail_frac)
+    return traffic - (1.0 - t.dp_contention_frac) * min(behind, t.dp_window_s)
 
 
 @kernel

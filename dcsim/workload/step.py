@@ -1,223 +1,315 @@
-"""Step time of dense training: a first closed form.
+"""Step time of training: one law, from the shapes of the operators to the whole step.
 
-    step = m slot + (p - 1)/v slot + exposed gradient traffic + fixed + jitter
-    slot = matrix products + attention + memory-bound work + exposed TP and PP traffic
+    step = m slot + (others - slot)/v + exposed gradient traffic + optimizer + fixed + jitter
+    slot = products + attention + memory-bound work + recomputation + exposed TP, CP, EP, PP traffic
 
-with m micro-batches, p stages and v chunks of the model on each. A slot is one micro-batch on
-one stage, forward and backward; where the head shares the last stage, that slot is longer. Only
-matrix products and attention follow the clock. Times here are at the highest clock. The published
-runs do not say theirs: they are taken to have held what the GPU's sheet gives in pretraining at
-its power cap and 60 degC, so that a simulated node in that state reproduces them.
+with m micro-batches and v chunks of the model on each stage; *slot* is one micro-batch on the
+slowest stage, forward and backward, and *others* all stages together. What software hides of its
+traffic follows from what runs beside it: at most the work of the same stretch, and never the first
+piece; what is hidden still slows the GPU by `contention_frac`, for it takes multiprocessors and
+memory bandwidth. Every number may be a scalar or an array.
 
-Gradients and weights of one step are reduced and gathered behind one micro-batch. What takes
-longer, and the last bucket, is exposed. Jitter is the slowest of all stages of all replicas,
-each with a normal spread of `jitter_frac`.
+Times are at the clock that the power cap allows in pretraining, at which the published runs and
+the matmul ceilings were measured. `step_time` turns them into times at the highest clock, of which
+products and attention follow the clock and the rest does not.
 
-Valid for bf16, tensor parallelism inside a node, selective recompute, a distributed optimizer
-and software of 2024 or later. Six constants stand in `catalog/data/step/first-form.yaml`: four
-fitted together, two judged. Accuracy: 2.5% on the seven published H100 and H200 rows of the fit
-(1.7B to 405B parameters, 48 to 1,536 GPUs), 4% on each when it is left out; what those rows do not
-print had to be assumed, and moves single rows by up to 9%. Older or less tuned software is
-slower, that of 2022 and 2023 by 7 to 14%. No row with all its settings and such software lies
-beyond 1,536 GPUs: there only the closed forms speak.
-Source: the rows, their errors and the fit are in `tests/validation/test_step_time_first_form.py`;
-pipeline and traffic volumes as in Narayanan et al. 2021 and Korthikanti et al. 2022.
+Valid for dense transformers on tensor-core GPUs, 8 to 16,384 of them; mixtures of experts by the
+same law, uncalibrated. Accuracy: see `dcsim.workload.published`.
+Source: pipeline and traffic volumes of Narayanan et al. 2021, Korthikanti et al. 2022, DeepSeek-V3
+(arXiv 2412.19437, Table 2); constants in `catalog/data/step/law.yaml`.
 """
 
-from statistics import NormalDist
 from typing import NamedTuple
 
-from dcsim.catalog import Sheet
-from dcsim.workload.collectives import Fabric, gather_s, ring_frac, send_s
-from dcsim.workload.layout import Layout, pipeline_slots, replicas_per_node
-from dcsim.workload.memory import WEIGHT_BYTE, activation_byte_per_token, stage_params
-from dcsim.workload.model import (
-    Model,
-    attention_flop_per_token,
-    flop_per_token,
-    head_params,
-    layer_params,
-    matmul_flop_per_token,
-)
+import numpy as np
 
-_HIDDEN_BYTE = 2.0  # activations travel as bf16
+from dcsim.workload.collectives import all_gather_s, all_reduce_s, reduce_scatter_s, send_s
+from dcsim.workload.layer import (
+    HIDDEN_BYTE,
+    Head,
+    Law,
+    Layer,
+    Machine,
+    Software,
+    head_of,
+    layer_of,
+    local_layer_params,
+    slot_tokens,
+)
+from dcsim.workload.layout import Layout, Schedule, Sharding
+from dcsim.workload.model import Real, Shape, flop_per_token, head_params
+
+WEIGHT_BYTE = 2.0
 _BUCKET_PARAMS = 40e6  # Megatron-Core: at least so many, and a million for each rank
 _BUCKET_PARAMS_PER_RANK = 1e6
 _UPDATE_BYTE = 30.0  # Adam reads a gradient and three fp32 values, writes those and a weight
 _NORM_BYTE = 8.0  # every gradient is read for the norm, and cleared
 
 
-class Chip(NamedTuple):
-    """What the step time needs of one GPU."""
+class Parts(NamedTuple):
+    """The seconds of a step by cause; their sum is the step."""
 
-    peak_flop_per_s: float  # dense bf16, at the rated clock: what MFU is a share of
-    matmul_flop_per_s: float  # the most that a matrix product was measured to reach
-    hbm_byte_per_s: float
-    fit_clock_frac: float  # of the highest clock, in the published runs
+    matmul_s: Real
+    attention_s: Real
+    elementwise_s: Real
+    recompute_s: Real
+    head_s: Real
+    launch_s: Real
+    tp_s: Real
+    cp_s: Real
+    ep_s: Real
+    pp_s: Real
+    bubble_s: Real
+    dp_s: Real
+    optimizer_s: Real
+    fixed_s: Real
+    jitter_s: Real
 
-
-class Form(NamedTuple):
-    """The constants of this form."""
-
-    matmul_frac: float  # of the measured matmul rate
-    attention_frac: float  # of the bf16 peak, full attention counted
-    activation_passes_count: float  # times each stored byte crosses the memory bus
-    exposed_frac: float  # of TP and PP traffic
-    step_fixed_s: float
-    jitter_frac: float
-    gradient_byte: float
+    @property
+    def step_s(self) -> Real:
+        """The whole step."""
+        return sum(self)
 
 
 class StepTime(NamedTuple):
-    """The parts of one step, at the highest clock on an undisturbed network.
+    """The parts of one step as a simulation needs them: what follows the clock, and what does not.
 
-    The slot's parts are seconds for one micro-batch on one stage.
+    At the highest clock on an undisturbed network; a slot's parts are seconds for one micro-batch
+    on one stage.
     """
 
     micro_batches: int
     stages: int
-    interleave: int
+    interleave: float  # what the schedule divides the bubble by
     ideal_s: float  # model FLOPs at the rated peak of all GPUs
     clocked_s: float  # of a slot: follows the clock
     head_s: float  # what the last stage has on top; follows the clock
     mean_clocked_s: float  # of a slot, mean over the stages, head included
-    held_s: float  # of a slot: bound by memory
-    tp_s: float  # of a slot: exposed traffic in the node
+    held_s: float  # of a slot: bound by memory or the host
+    tp_s: float  # of a slot: exposed traffic in the domain
     pp_s: float  # of a slot: exposed traffic between stages
     dp_s: float  # gradient and weight traffic of a step, hidden or not
     dp_tail_frac: float  # of that, what nothing can hide
     dp_window_s: float  # what can hide the rest
+    dp_contention_frac: float  # of the hidden, what it costs all the same
     fixed_s: float
     jitter_s: float
 
 
-def chip_of(gpu: Sheet) -> Chip:
-    """Return what the step time needs of a GPU's data sheet."""
-    peak = gpu["peak_bf16_flop_per_s"]
-    return Chip(
-        peak_flop_per_s=peak,
-        matmul_flop_per_s=peak * gpu["gemm_efficiency_frac"],
-        hbm_byte_per_s=gpu["hbm_byte_per_s"],
-        fit_clock_frac=_capped_clock_frac(gpu),
+class Stages(NamedTuple):
+    """How the layers lie on the stages."""
+
+    most_layers: Real  # of one stage
+    last_layers: Real  # of the one that has the head
+    head_apart: Real  # whether that stage has the head on top of as many layers as the others
+
+
+class Gradients(NamedTuple):
+    """Traffic of gradients and weights in one step."""
+
+    traffic_s: Real
+    tail_frac: Real  # of it, what nothing can hide
+    window_s: Real  # of work that can hide the rest
+
+
+class Step(NamedTuple):
+    """A step's parts, and what they are made of."""
+
+    parts: Parts
+    layer: Layer
+    head: Head
+    stages: Stages
+    gradients: Gradients
+    send_s: Real  # of a slot, exposed
+    divisor: Real  # what interleaving or a zero-bubble schedule divides the bubble by
+
+
+def stages_of(shape: Shape, layout: Layout) -> Stages:
+    """Return the layers of the stages.
+
+    Where they do not divide, each embedding takes the place of a layer, as in Llama 3 405B: 126
+    layers, 128 places.
+    """
+    chunks = layout.pp * layout.vpp
+    even = shape.layers % chunks == 0
+    places = np.where(even, shape.layers, shape.layers + 2)
+    most = np.ceil(places / chunks) * layout.vpp
+    return Stages(most, np.where(even, most, np.maximum(0, most - 1)), even)
+
+
+def stage_params(shape: Shape, layout: Layout) -> Real:
+    """Return the parameters on one GPU of the fullest stage, the experts' spread counted."""
+    stages = stages_of(shape, layout)
+    spread = local_layer_params(shape, layout)
+    embeddings = np.where(layout.pp == 1, 2 - shape.tied, 1) * head_params(shape) / layout.tp
+    last = stages.last_layers * spread + embeddings
+    return np.maximum(stages.most_layers * spread, last)
+
+
+def step_of(shape: Shape, layout: Layout, machine: Machine, software: Software, law: Law) -> Step:
+    """Return the step of *shape* cut as *layout*, which must be legal."""
+    layer = layer_of(shape, layout, machine, software, law)
+    head = head_of(shape, layout, machine, software, law)
+    stages = stages_of(shape, layout)
+    passing_s = _send_s(shape, layout, machine, software, law)
+    last_s = stages.last_layers * layer.total_s + head.total_s
+    on_last = last_s >= stages.most_layers * layer.total_s
+    layers = np.where(on_last, stages.last_layers, stages.most_layers)
+    slot_s = np.maximum(last_s, stages.most_layers * layer.total_s) + passing_s
+    m = layout.micro_batches
+    whole_s = shape.layers * layer.total_s + head.total_s + layout.pp * passing_s
+    divisor = _bubble_divisor(layer, layout)
+    gradients = _gradients(shape, layout, machine, software, layer, layers)
+    heads = m * on_last
+    compute_s = m * layers * layer.compute_s + heads * head.total_s
+    parts = Parts(
+        matmul_s=m * layers * (layer.products_s + layer.input_s + layer.weight_s),
+        attention_s=m * layers * (layer.attend_s + layer.attend_back_s),
+        elementwise_s=m * layers * (layer.elementwise_s + layer.elementwise_back_s),
+        recompute_s=m * layers * (layer.again_s + layer.again_elementwise_s),
+        head_s=heads * head.total_s,
+        launch_s=m * layers * layer.launch_s,
+        tp_s=m * layers * layer.tp_s,
+        cp_s=m * layers * layer.cp_s,
+        ep_s=m * layers * layer.ep_s,
+        pp_s=m * passing_s,
+        bubble_s=np.maximum(0.0, whole_s - slot_s) / divisor,
+        dp_s=_exposed_s(gradients, software, law),
+        optimizer_s=_optimizer_s(shape, layout, machine, law),
+        fixed_s=law.step_fixed_s + 0.0 * m,
+        jitter_s=law.jitter_frac * expected_highest(layout.gradient_ranks * layout.pp) * compute_s,
     )
+    return Step(parts, layer, head, stages, gradients, passing_s, divisor)
 
 
-def fabric_of(
-    gpu: Sheet,
-    node: Sheet,
-    form: Sheet,
-    link_byte_per_s: float,
-    oversubscription: float = 1.0,
-    domain_nodes: int = 1,
-) -> Fabric:
-    """Return the rates and latencies that a job on such nodes and links gets."""
-    nic = min(node["nic_byte_per_s"], link_byte_per_s)
-    return Fabric(
-        gpus_per_node=int(node["gpus_count"]),
-        nvlink_byte_per_s=gpu["nvlink_byte_per_s"] * form["nvlink_efficiency_frac"],
-        nic_byte_per_s=nic * form["nic_efficiency_frac"],
-        nvlink_hop_s=form["nvlink_hop_s"],
-        nic_hop_s=form["nic_hop_s"],
-        launch_s=form["launch_s"],
-        oversubscription=oversubscription,
-        domain_nodes=domain_nodes,
-    )
-
-
-def form_of(sheet: Sheet) -> Form:
-    """Return the constants from their sheet, `step/first-form`."""
-    return Form(**{name: sheet[name] for name in Form._fields})
-
-
-def step_time(model: Model, layout: Layout, chip: Chip, fabric: Fabric, form: Form) -> StepTime:
-    """Return the parts of one step of *model* cut as *layout*, which must be legal."""
-    stages, interleave = layout.pp, layout.interleave
-    tokens = layout.micro_batch * layout.sequence / layout.cp
-    slots = pipeline_slots(model, stages * interleave) / stages
-    layer_s, head_s = _clocked(model, layout, tokens, chip, form)
-    head_apart_s = head_s if slots * stages == model.layers else 0.0
-    stored_byte = slots * tokens * activation_byte_per_token(model, recompute=False) / layout.tp
-    held_s = stored_byte * form.activation_passes_count / chip.hbm_byte_per_s
-    tp_s, pp_s = _slot_traffic(model, layout, tokens, slots, fabric)
-    tp_s, pp_s = tp_s * form.exposed_frac, pp_s * form.exposed_frac
-    dp_s, dp_tail_frac = _gradient_traffic(model, layout, fabric, form)
-    flop = flop_per_token(model, layout.sequence) * layout.tokens_count
-    busiest_s = layout.micro_batches * (slots * layer_s + head_apart_s)
-    return StepTime(
-        micro_batches=layout.micro_batches,
-        stages=stages,
-        interleave=interleave,
-        ideal_s=flop / (chip.peak_flop_per_s * layout.gpus_count),
-        clocked_s=slots * layer_s * chip.fit_clock_frac,
-        head_s=head_apart_s * chip.fit_clock_frac,
-        mean_clocked_s=(model.layers * layer_s + head_s) / stages * chip.fit_clock_frac,
-        held_s=held_s,
-        tp_s=tp_s,
-        pp_s=pp_s,
-        dp_s=dp_s,
-        dp_tail_frac=dp_tail_frac,
-        dp_window_s=slots * layer_s + held_s + tp_s + pp_s,
-        fixed_s=form.step_fixed_s + _optimizer_s(model, layout, chip),
-        jitter_s=form.jitter_frac * expected_highest(layout.dp * stages) * busiest_s,
-    )
-
-
-def expected_highest(count: int) -> float:
+def expected_highest(count: Real) -> Real:
     """Return the mean of the largest of *count* standard normal values, by Blom's formula.
 
-    Accuracy: 0.03.
+    Accuracy: 0.03. Source: Abramowitz and Stegun 26.2.23 for the inverse normal distribution.
     """
-    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
+    t = np.sqrt(-2.0 * np.log(0.625 / (count + 0.25)))
+    above = 2.515517 + t * (0.802853 + t * 0.010328)
+    below = 1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308))
+    return np.where(count > 1, t - above / below, 0.0)
 
 
-def _capped_clock_frac(gpu: Sheet) -> float:
-    """Return clock over highest clock in dense work, at the rated power and 60 degC."""
-    room_w = gpu["tdp_w"] - gpu["static_w"] - gpu["leak_w"]
-    return min(1.0, float((room_w / gpu["dynamic_w"]) ** (1 / gpu["clock_exponent_frac"])))
+def step_time(
+    shape: Shape, layout: Layout, machine: Machine, software: Software, law: Law
+) -> StepTime:
+    """Return the step of one legal layout, of plain numbers, as `dcsim.workload.rate` takes it.
 
-
-def _clocked(
-    model: Model, layout: Layout, tokens: float, chip: Chip, form: Form
-) -> tuple[float, float]:
-    """Return the seconds of one layer and of the head for *tokens*, as in the published runs."""
-    matmul_rate = chip.matmul_flop_per_s * form.matmul_frac * layout.tp
-    attention_rate = chip.peak_flop_per_s * form.attention_frac * layout.tp
-    layer_s = matmul_flop_per_token(layer_params(model)) / matmul_rate
-    layer_s += attention_flop_per_token(model, layout.sequence) / attention_rate
-    head_s = matmul_flop_per_token(head_params(model)) / matmul_rate
-    return tokens * layer_s, tokens * head_s
-
-
-def _slot_traffic(
-    model: Model, layout: Layout, tokens: float, slots: float, fabric: Fabric
-) -> tuple[float, float]:
-    """Return the seconds of all TP and PP traffic of one slot.
-
-    Each layer gathers and scatters its tokens twice forward and twice backward; each chunk
-    passes them on once either way, a share from every tensor-parallel GPU.
+    Where embeddings take the place of a layer every stage counts as a full one; the head's loss,
+    which is bound by memory, counts as following the clock.
     """
-    size_byte = tokens * model.hidden * _HIDDEN_BYTE
-    tp_s = slots * 8 * gather_s(fabric, size_byte, layout.tp, layout.tp)
-    if layout.pp == 1:
-        return tp_s, 0.0
-    return tp_s, 2 * layout.interleave * send_s(fabric, size_byte / layout.tp)
+    step = step_of(shape, layout, machine, software, law)
+    layer, clock = step.layer, machine.fit_clock_frac
+    layers = float(step.stages.most_layers)
+    clocked_s = layer.products_s + layer.input_s + layer.weight_s
+    clocked_s = float(clocked_s + layer.attend_s + layer.attend_back_s + layer.again_s) * clock
+    held_s = layer.elementwise_s + layer.elementwise_back_s + layer.again_elementwise_s
+    head_s = float(step.head.total_s) * clock
+    flop = flop_per_token(shape, layout.sequence) * layout.tokens_count
+    window_s = step.gradients.window_s if software.hides_dp else 0.0
+    return StepTime(
+        micro_batches=int(layout.micro_batches),
+        stages=int(layout.pp),
+        interleave=float(step.divisor),
+        ideal_s=float(flop / (machine.peak_flop_per_s * layout.gpus_count)),
+        clocked_s=layers * clocked_s,
+        head_s=head_s if step.stages.head_apart else 0.0,
+        mean_clocked_s=(shape.layers * clocked_s + head_s) / layout.pp,
+        held_s=layers * float(held_s + layer.launch_s),
+        tp_s=layers * float(layer.traffic_s),
+        pp_s=float(step.send_s),
+        dp_s=float(step.gradients.traffic_s),
+        dp_tail_frac=float(step.gradients.tail_frac),
+        dp_window_s=float(window_s),
+        dp_contention_frac=law.contention_frac,
+        fixed_s=float(step.parts.fixed_s + step.parts.optimizer_s),
+        jitter_s=float(step.parts.jitter_s),
+    )
 
 
-def _gradient_traffic(
-    model: Model, layout: Layout, fabric: Fabric, form: Form
-) -> tuple[float, float]:
-    """Return the seconds to scatter gradients and gather weights, and their last bucket's share."""
-    ranks, params = layout.dp * layout.cp, stage_params(model, layout)
-    together = replicas_per_node(layout, fabric.gpus_per_node)
-    stride_nodes = max(1, layout.tp * layout.pp * together // fabric.gpus_per_node)
-    share = ring_frac(fabric, stride_nodes)
-    buckets = max(1, params // max(_BUCKET_PARAMS, _BUCKET_PARAMS_PER_RANK * ranks))
-    buckets = max(layout.interleave, buckets)
-    traffic_s = gather_s(fabric, params * form.gradient_byte, ranks, together, share)
-    traffic_s += gather_s(fabric, params * WEIGHT_BYTE, ranks, together, share)
-    return traffic_s, 1 / buckets
+def _bubble_divisor(layer: Layer, layout: Layout) -> Real:
+    """Return the plain bubble over that of the schedule.
+
+    ZB-H1 waits (p - 1)(F + B - 2W) and DualPipe (p/2 - 1)(2F + 2B - 3W), with B the whole
+    backward pass and W the weight gradients in it.
+    """
+    whole_s, weight_s = layer.total_s, layer.weight_s
+    zero_s = np.maximum(whole_s - 2 * weight_s, 1e-3 * whole_s)
+    dual_s = np.maximum(whole_s + layer.input_s + layer.weight_s - 3 * weight_s, 1e-3 * whole_s)
+    stages = np.maximum(1, layout.pp - 1)
+    halves = np.maximum(1e-3, layout.pp / 2 - 1)
+    return np.select(
+        [layout.schedule == Schedule.ZERO_BUBBLE, layout.schedule == Schedule.DUALPIPE],
+        [whole_s / zero_s, whole_s * stages / (dual_s * halves)],
+        layout.vpp,
+    )
 
 
-def _optimizer_s(model: Model, layout: Layout, chip: Chip) -> float:
-    moved_byte = _UPDATE_BYTE / (layout.dp * layout.cp) + _NORM_BYTE
-    return stage_params(model, layout) * moved_byte / chip.hbm_byte_per_s
+def _send_s(shape: Shape, layout: Layout, machine: Machine, software: Software, law: Law) -> Real:
+    """Return the exposed seconds of passing a micro-batch on, once a chunk either way.
+
+    Every tensor-parallel GPU sends its share.
+    """
+    near = 2 * layout.tp * layout.dp * layout.cp <= machine.domain_count
+    size = slot_tokens(layout) * shape.hidden * HIDDEN_BYTE / layout.tp
+    time_s = 2 * layout.vpp * send_s(machine.fabric, size, near)
+    exposed = np.where(software.hides_pp, law.contention_frac, 1.0)
+    return np.where(layout.pp > 1, time_s * exposed, 0.0)
+
+
+def _gradients(
+    shape: Shape,
+    layout: Layout,
+    machine: Machine,
+    software: Software,
+    layer: Layer,
+    layers: Real,
+) -> Gradients:
+    """Return the traffic: once a step, with fully sharded weights once a micro-batch.
+
+    Gradients are reduced behind the last backward pass and weights gathered behind the first
+    forward pass, one slot in all; interleaved chunks finish earlier, one round of `pp`
+    micro-batches apart. Fully sharded weights are gathered for either pass of each micro-batch.
+    """
+    fabric, m = machine.fabric, layout.micro_batches
+    ranks, group = layout.gradient_ranks, layout.shard_ranks
+    near = np.minimum(ranks, np.maximum(1, machine.domain_count // layout.tp))
+    params = stage_params(shape, layout)
+    gradient_byte, weight_byte = params * software.gradient_byte, params * WEIGHT_BYTE
+    within = np.minimum(near, group)
+    share = machine.gradient_share
+    gather_s = all_gather_s(fabric, weight_byte, group, within, share=share)
+    scatter_s = reduce_scatter_s(fabric, gradient_byte, group, within, share=share)
+    copies, near_copies = ranks / group, np.maximum(1, near // group)
+    copies_s = all_reduce_s(fabric, gradient_byte / group, copies, near_copies, share=share)
+    none, full = layout.sharding == Sharding.NONE, layout.sharding == Sharding.ZERO3
+    reduce_s = all_reduce_s(fabric, gradient_byte, ranks, near, share=share)
+    once_s = np.where(none, reduce_s, gather_s + scatter_s + copies_s)
+    traffic_s = np.where(full, m * (2 * gather_s + scatter_s) + copies_s, once_s)
+    buckets = params / np.maximum(_BUCKET_PARAMS, _BUCKET_PARAMS_PER_RANK * ranks)
+    buckets = np.maximum(layout.vpp, np.floor(np.maximum(1.0, buckets)))
+    rounds = np.where(layout.vpp > 1, np.minimum(layout.pp, m), 1)
+    slot_s = layers * layer.compute_s
+    return Gradients(
+        traffic_s,
+        1 / np.where(full, shape.layers, buckets),
+        np.where(full, m, rounds) * slot_s,
+    )
+
+
+def _exposed_s(gradients: Gradients, software: Software, law: Law) -> Real:
+    tail_s = gradients.traffic_s * gradients.tail_frac
+    hidden_s = np.minimum(gradients.traffic_s - tail_s, gradients.window_s)
+    hidden_s = np.where(software.hides_dp, hidden_s, 0.0)
+    return gradients.traffic_s - (1 - law.contention_frac) * hidden_s
+
+
+def _optimizer_s(shape: Shape, layout: Layout, machine: Machine, law: Law) -> Real:
+    params, ranks = stage_params(shape, layout), layout.shard_ranks
+    updated = np.where(layout.sharding == Sharding.NONE, params, params / ranks)
+    held = np.where(layout.sharding == Sharding.ZERO3, params / ranks, params)
+    moved_byte = _UPDATE_BYTE * updated + _NORM_BYTE * held
+    return moved_byte / (machine.hbm_byte_per_s * law.hbm_frac)

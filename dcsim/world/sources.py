@@ -24,7 +24,8 @@ def sources_of(scenario: Scenario, world: World) -> list[dict[str, Any]]:
         if isinstance(job.model, str):
             use(catalog.sheet("model", job.model))
         use(catalog.sheet("recovery", job.recovery.preset))
-        use(catalog.sheet("step", "first-form"))
+        use(catalog.sheet("step", "law"))
+        use(catalog.sheet("software", "megatron-core"))
     if scenario.failures is not None:
         use(catalog.sheet("failures", scenario.failures.preset))
     return [number for sheet in sheets.values() for number in sheet.sources()]

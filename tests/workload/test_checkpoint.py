@@ -13,11 +13,11 @@ from dcsim.workload.checkpoint import (
     local_stall_s,
     optimum_interval_s,
 )
-from dcsim.workload.model import model_of
+from dcsim.workload.model import shape_of
 
 
 def test_405b_weighs_what_mlperf_storage_saves() -> None:
-    size = checkpoint_byte(model_of(sheet("model", "llama3-405b")))
+    size = checkpoint_byte(shape_of(sheet("model", "llama3-405b")))
     assert size == pytest.approx(5.29e12, rel=0.08)
 
 

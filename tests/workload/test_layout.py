@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcsim.workload.layout import Layout, Problem, pipeline_slots, plan, replicas_per_node, seats
-from dcsim.workload.model import Model
+from dcsim.workload.model import dense
 
-LLAMA_405B = Model(126, 16384, 128, 8, 53248, 128256, swiglu=True, tied=False)
+LLAMA_405B = dense(126, 16384, 128, 8, 53248, 128256, gated=True, tied=False)
 
 
 def ask(gpus_count: int = 16384, **changes: Any) -> tuple[Layout | None, list[Problem]]:
@@ -29,8 +29,8 @@ def ask(gpus_count: int = 16384, **changes: Any) -> tuple[Layout | None, list[Pr
 def test_the_published_layout_is_legal() -> None:
     layout, problems = ask()
     assert problems == []
-    assert layout == Layout(8, 16, 128, 16, 1, 8192, 8)
-    assert (layout.gpus_count, layout.batch) == (16384, 2048)
+    assert layout == Layout(8, 16, 128, 1, 2048, 8192, vpp=8)
+    assert (layout.gpus_count, layout.global_batch) == (16384, 2048)
     assert layout.tokens_count == 2048 * 8192
 
 
@@ -122,7 +122,7 @@ def test_embeddings_take_slots_where_layers_do_not_divide() -> None:
 def test_seats_hold_every_rank_once_and_tensor_groups_stay_in_a_node(
     tp: int, pp: int, dp: int
 ) -> None:
-    layout = Layout(tp, pp, dp, 1, 1, 2048)
+    layout = Layout(tp, pp, dp, 1, dp, 2048)
     if layout.gpus_count % 8:
         return
     replica, stage = seats(layout, gpus_per_node=8)

@@ -28,6 +28,7 @@ steps = st.builds(
     dp_s=seconds,
     dp_tail_frac=st.floats(0, 1),
     dp_window_s=seconds,
+    dp_contention_frac=st.floats(0, 1),
     fixed_s=seconds,
     jitter_s=seconds,
 )
@@ -35,7 +36,7 @@ slowdowns = st.lists(st.floats(1, 5), min_size=12, max_size=12).map(
     lambda values: np.array(values).reshape(3, 4)
 )
 shares = st.floats(0.05, 1)
-STEP = StepTime(16, 4, 2, 2.0, 0.2, 0.0, 0.19, 0.01, 0.02, 0.004, 0.4, 0.1, 0.25, 0.1, 0.05)
+STEP = StepTime(16, 4, 2, 2.0, 0.2, 0.0, 0.19, 0.01, 0.02, 0.004, 0.4, 0.1, 0.25, 0.2, 0.1, 0.05)
 
 
 @given(steps, st.floats(1, 5))
@@ -97,7 +98,7 @@ def test_each_cause_stands_under_its_name() -> None:
     base = dict(zip(PARTS, decompose(STEP, 1.0, nominal, nominal, nominal), strict=True))
     assert base["useful"] == 2.0
     assert base["kernel_efficiency"] == pytest.approx(16 * 0.2 + 0.1 - 2.0)
-    assert base["exposed_communication"] == pytest.approx(16 * 0.024 + 0.04 + 0.11)
+    assert base["exposed_communication"] == pytest.approx(16 * 0.024 + 0.04 + 0.11 + 0.2 * 0.25)
     assert base["pipeline_bubble"] == pytest.approx(16 * 0.01 + 1.5 * 0.234)
     assert base["slow_gpus"] == pytest.approx(0.05)
     assert base["throttling"] == base["power_cap"] == base["degraded_network"] == 0
@@ -128,8 +129,8 @@ def test_a_dead_gpu_stops_the_job() -> None:
 
 def test_traffic_that_was_hidden_is_exposed_on_a_slow_network() -> None:
     t = STEP._replace(dp_s=0.25, dp_tail_frac=0.0)
-    assert exposed_dp_s(t, 1.0) == 0
-    assert exposed_dp_s(t, 0.5) == 0.25
+    assert exposed_dp_s(t, 1.0) == pytest.approx(0.2 * 0.25)
+    assert exposed_dp_s(t, 0.5) == pytest.approx(0.25 + 0.2 * 0.25)
 
 
 def test_it_is_fast_enough_for_every_change_of_clock() -> None:

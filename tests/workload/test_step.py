@@ -1,86 +1,166 @@
-"""The closed form of the step: what it is made of, and in which direction it moves."""
+"""The step: that its parts make it up, and in which direction it moves."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from dcsim.catalog import sheet
-from dcsim.workload.layout import Layout
-from dcsim.workload.model import model_of
-from dcsim.workload.rate import uniform_step_s
-from dcsim.workload.step import (
-    StepTime,
-    chip_of,
-    expected_highest,
-    fabric_of,
-    form_of,
-    step_time,
+from dcsim.workload.layout import Exchange, Layout, Recompute, Schedule, Sharding
+from dcsim.workload.machine import (
+    capped_clock_frac,
+    chip_sheet,
+    law_of,
+    machine_of,
+    machine_of_site,
+    ring_share,
+    software_of,
 )
+from dcsim.workload.model import Shape, dense, shape_of
+from dcsim.workload.rate import uniform_step_s
+from dcsim.workload.step import Parts, expected_highest, step_of, step_time
 
-GPU, NODE = sheet("gpu", "h100"), sheet("node", "hgx-h100-liquid")
-SHEET = sheet("step", "first-form")
-CHIP, FORM = chip_of(GPU), form_of(SHEET)
-FABRIC = fabric_of(GPU, NODE, SHEET, link_byte_per_s=50e9)
-MODEL = model_of(sheet("model", "llama3-405b"))
-BASE = Layout(8, 16, 128, 16, 1, 8192, 8)
-
-
-def step(layout: Layout = BASE) -> StepTime:
-    return step_time(MODEL, layout, CHIP, FABRIC, FORM)
-
-
-def test_ideal_is_model_flop_at_the_peak() -> None:
-    flop = 6 * (405.9e9 - 128256 * 16384) + 12 * 126 * 16384 * 8192
-    ideal_s = flop * 2048 * 8192 / (989.4e12 * 16384)
-    assert step().ideal_s == pytest.approx(ideal_s, rel=1e-3)
+LAW = law_of(sheet("step", "law"))
+CHIP = chip_sheet("h100-sxm")
+MACHINE = machine_of(CHIP, "bf16", LAW, 50e9)
+SOFTWARE = software_of(sheet("software", "megatron-core"), CHIP, LAW)
+MODEL = shape_of(sheet("model", "llama3-405b"))
+BASE = Layout(8, 16, 128, micro_batch=1, global_batch=2048, sequence=8192, vpp=8)
+SMALL = dense(32, 4096, 32, 8, 14336, 128256, gated=True, tied=False)
+MIXTURE = SMALL._replace(experts=64, top_k=8, expert_ffn=2048, shared_experts=1, dense_layers=2)
 
 
-def test_more_replicas_with_the_same_micro_batches_compute_the_same() -> None:
-    one, two = step(), step(BASE._replace(dp=256))
-    same = ("clocked_s", "head_s", "mean_clocked_s", "held_s", "tp_s", "pp_s", "ideal_s")
-    for name in same:
-        assert getattr(one, name) == pytest.approx(getattr(two, name), rel=1e-12)
-    assert two.jitter_s > one.jitter_s
-    assert two.dp_s > one.dp_s
+def parts(layout: Layout = BASE, shape: Shape = MODEL, **changes: Any) -> Parts:
+    machine = changes.get("machine", MACHINE)
+    software = changes.get("software", SOFTWARE)
+    return step_of(shape, layout, machine, software, LAW).parts
 
 
-def test_the_bubble_shrinks_with_interleaving_and_micro_batches() -> None:
-    plain = BASE._replace(interleave=1)
-    assert uniform_step_s(step(plain), 1.0) > uniform_step_s(step(), 1.0)
-    longer = step(BASE._replace(micro_batches=32))
-    assert uniform_step_s(longer, 1.0) < 2 * uniform_step_s(step(), 1.0)
+def test_parts_sum_to_the_step_and_none_is_negative() -> None:
+    found = parts()
+    assert found.step_s == sum(found)
+    assert all(part >= 0 for part in found)
 
 
-@pytest.mark.parametrize("pp", [14, 16])
-def test_the_stages_hold_all_work_whether_layers_divide_or_not(pp: int) -> None:
-    t = step(BASE._replace(pp=pp, interleave=1))
-    whole = step(BASE._replace(pp=1, interleave=1))
-    assert t.mean_clocked_s * pp == pytest.approx(whole.mean_clocked_s, rel=1e-12)
-    assert t.clocked_s + t.head_s >= t.mean_clocked_s
-    assert (t.head_s > 0) == (126 % pp == 0)
+def test_a_table_gives_what_single_estimates_give() -> None:
+    layouts = [BASE, BASE._replace(tp=4), BASE._replace(dp=64, vpp=1), BASE._replace(micro_batch=2)]
+    table = Layout(*(np.array(column) for column in zip(*layouts, strict=True)))
+    together = step_of(MODEL, table, MACHINE, SOFTWARE, LAW).parts.step_s
+    assert together == pytest.approx([parts(layout).step_s for layout in layouts], rel=1e-12)
 
 
-def test_without_pipeline_and_replicas_there_is_no_such_traffic() -> None:
-    t = step_time(
-        model_of(sheet("model", "llama3-8b")), Layout(8, 1, 1, 4, 1, 8192), CHIP, FABRIC, FORM
-    )
-    assert (t.pp_s, t.dp_s, t.jitter_s) == (0, 0, 0)
+def test_the_simulation_has_the_same_step() -> None:
+    for layout in (BASE._replace(pp=14, vpp=1), BASE._replace(pp=1, vpp=1, dp=8)):
+        t = step_time(MODEL, layout, MACHINE, SOFTWARE, LAW)
+        whole = parts(layout)
+        alike = uniform_step_s(t, 1.0)
+        assert alike + t.jitter_s == pytest.approx(float(whole.step_s), rel=1e-9)
 
 
-def test_times_are_at_the_highest_clock() -> None:
-    slower = CHIP._replace(fit_clock_frac=CHIP.fit_clock_frac / 2)
-    assert step_time(MODEL, BASE, slower, FABRIC, FORM).clocked_s == step().clocked_s / 2
+def test_embeddings_that_take_the_place_of_layers_cost_the_simulation_at_most_a_bubble() -> None:
+    t = step_time(MODEL, BASE, MACHINE, SOFTWARE, LAW)
+    assert uniform_step_s(t, 1.0) + t.jitter_s == pytest.approx(float(parts().step_s), rel=0.02)
 
 
-def test_oversubscription_slows_gradients_where_replicas_span_domains() -> None:
-    thin = FABRIC._replace(oversubscription=7.0, domain_nodes=16)
-    slow = step_time(MODEL, BASE, CHIP, thin, FORM)
-    assert slow.dp_s > 6 * step().dp_s
-    assert slow.tp_s == step().tp_s
+def test_times_of_the_simulation_are_at_the_highest_clock() -> None:
+    slow = step_time(MODEL, BASE, MACHINE._replace(fit_clock_frac=0.8), SOFTWARE, LAW)
+    fast = step_time(MODEL, BASE, MACHINE, SOFTWARE, LAW)
+    assert slow.clocked_s == pytest.approx(0.8 * fast.clocked_s)
+    assert slow.held_s == fast.held_s
 
 
-def test_link_rate_counts_where_it_is_below_the_nics() -> None:
-    half = fabric_of(GPU, NODE, SHEET, link_byte_per_s=25e9)
-    assert half.nic_byte_per_s == FABRIC.nic_byte_per_s / 2
-    assert fabric_of(GPU, NODE, SHEET, link_byte_per_s=100e9) == FABRIC
+def test_a_simulated_machine_is_at_the_clock_of_its_cap() -> None:
+    gpu, node = sheet("gpu", "h100"), sheet("node", "hgx-h100-liquid")
+    machine = machine_of_site(gpu, node, LAW, 25e9, 0.5)
+    assert machine.fit_clock_frac == capped_clock_frac(gpu) < 1
+    assert machine.gradient_share == 0.5
+    assert machine.fabric.nic_byte_per_s == MACHINE.fabric.nic_byte_per_s / 2
+
+
+def test_the_bubble_shrinks_with_interleaving_and_is_all_without_micro_batches() -> None:
+    plain = BASE._replace(pp=14, vpp=1)
+    assert parts(plain._replace(vpp=3)).bubble_s < parts(plain).bubble_s / 2.5
+    assert parts(BASE._replace(pp=1, vpp=1)).bubble_s == 0
+    assert parts(plain).bubble_s == pytest.approx(parts(plain._replace(dp=64)).bubble_s)
+
+
+@pytest.mark.parametrize("schedule", [Schedule.ZERO_BUBBLE, Schedule.DUALPIPE])
+def test_other_schedules_have_smaller_bubbles(schedule: Schedule) -> None:
+    plain = BASE._replace(pp=14, vpp=1)
+    assert parts(plain._replace(schedule=schedule)).bubble_s < parts(plain).bubble_s
+
+
+def test_recomputation_costs_time_in_order() -> None:
+    steps = [float(parts(BASE._replace(recompute=kind)).step_s) for kind in Recompute]
+    assert steps == sorted(steps)
+    assert steps[-1] / steps[0] == pytest.approx(4 / 3, abs=0.06)
+
+
+def test_without_groups_there_is_no_traffic() -> None:
+    found = parts(Layout(1, 1, 1, 1, 4, 2048), SMALL)
+    assert (found.tp_s, found.cp_s, found.ep_s, found.pp_s, found.dp_s) == (0, 0, 0, 0, 0)
+    assert found.jitter_s == 0
+
+
+def test_a_slower_network_slows_what_crosses_it() -> None:
+    slow = MACHINE._replace(fabric=MACHINE.fabric._replace(nic_byte_per_s=5e9))
+    a, b = parts(), parts(machine=slow)
+    assert b.dp_s > a.dp_s
+    assert b.pp_s > a.pp_s
+    assert b.tp_s == a.tp_s
+    assert parts(machine=MACHINE._replace(gradient_share=0.1)).dp_s > a.dp_s
+
+
+def test_what_is_hidden_costs_less_than_what_is_not_and_more_than_nothing() -> None:
+    bare = SOFTWARE._replace(hides_tp=0, hides_dp=0, hides_pp=0, hides_reductions=0)
+    hidden, shown = parts(), parts(software=bare)
+    for name in ("tp_s", "pp_s", "dp_s"):
+        assert 0 < getattr(hidden, name) < getattr(shown, name)
+
+
+def test_a_ring_of_keys_hides_behind_attention_and_a_gather_does_not() -> None:
+    layout = BASE._replace(cp=4, dp=32)
+    gathered = layout._replace(exchange=Exchange.ALL_GATHER)
+    assert 0 < parts(layout).cp_s < parts(gathered).cp_s
+
+
+def test_full_sharding_moves_weights_for_every_micro_batch() -> None:
+    once = Layout(1, 1, 64, 1, 512, 4096, sharding=Sharding.ZERO1)
+    always = once._replace(sharding=Sharding.ZERO3)
+    bare = SOFTWARE._replace(hides_dp=0)
+    assert parts(always, SMALL, software=bare).dp_s > 8 * parts(once, SMALL, software=bare).dp_s
+
+
+def test_sharding_within_a_node_keeps_gathers_off_the_network() -> None:
+    full = Layout(1, 1, 64, 1, 512, 4096, sharding=Sharding.ZERO3)
+    bare = SOFTWARE._replace(hides_dp=0)
+    hybrid = parts(full._replace(shards=8), SMALL, software=bare)
+    assert hybrid.dp_s < parts(full, SMALL, software=bare).dp_s
+
+
+def test_experts_exchange_tokens_less_where_routing_is_limited_to_nodes() -> None:
+    layout = Layout(1, 1, 64, 1, 512, 4096, ep=64)
+    free = parts(layout, MIXTURE)
+    limited = parts(layout._replace(token_nodes=4), MIXTURE)
+    assert 0 < limited.ep_s < free.ep_s
+    assert parts(layout._replace(schedule=Schedule.DUALPIPE), MIXTURE).ep_s < free.ep_s
+
+
+def test_a_mixture_computes_like_a_dense_model_of_its_active_width() -> None:
+    layout = Layout(1, 1, 64, 4, 512, 4096, ep=8)
+    wide = SMALL._replace(ffn=(2 * 14336 + 30 * 9 * 2048) / 32)
+    mixed = parts(layout, MIXTURE).matmul_s
+    assert mixed == pytest.approx(float(parts(layout, wide).matmul_s), rel=0.05)
+
+
+def test_lower_precision_is_faster() -> None:
+    fp8 = machine_of(CHIP, "fp8", LAW, 50e9)
+    assert parts(machine=fp8).step_s < 0.75 * parts().step_s
+
+
+def test_an_oversubscribed_fabric_shares_its_uplinks() -> None:
+    assert ring_share(16, 7.0, 64) == pytest.approx(1 / 7)
+    assert ring_share(16, 7.0, 2) == 1.0
 
 
 @pytest.mark.parametrize(
