@@ -118,3 +118,17 @@ def largest(column: Any) -> float:
         high = max(max(column[k + 4], column[k + 5]), max(column[k + 6], column[k + 7]))
         most = max(most, max(low, high))
     return float(most)
+
+
+@kernel
+def gone_s(rate_per_s: float, dt_s: float) -> float:
+    """Return the integral over *dt_s* of what dies away at this rate, starting from 1 [s]."""
+    rate = rate_per_s if abs(rate_per_s) > 1e-9 else 1e-9
+    return float(-np.expm1(-rate * dt_s) / rate)
+
+
+@kernel
+def died_s2(rate_per_s: float, dt_s: float) -> float:
+    """Return the integral over *dt_s* of `gone_s` [s2]."""
+    rate = rate_per_s if abs(rate_per_s) > 1e-6 else 1e-6
+    return float((dt_s - gone_s(rate, dt_s)) / rate)

@@ -47,6 +47,8 @@ def build_cooling(
         **{
             **zeros,
             "first_rack": first_rack,
+            "part_k_per_s": np.zeros((units, 3)),
+            "part_per_s": np.zeros((units, 3)),
             "gpu_j_per_k": np.diff(rack.first_node[first_rack]) * _node_j_per_k(sheets),
             "capacity_frac": np.ones(units),
             "flow_frac": np.ones(units),

@@ -58,6 +58,8 @@ def build_machines(
         powered=np.ones(racks, np.bool_),
         gpu_w=np.zeros(racks),
         power_w=np.zeros(racks),
+        efficiency_frac=np.ones(racks),
+        drawn_j=np.zeros(racks),
         step_j=np.zeros(racks),
         gpu_j=np.zeros(racks),
         energy_j=np.zeros(racks),

@@ -58,12 +58,14 @@ def test_a_node_that_is_down_draws_nothing_and_an_idle_one_its_floor():
 def test_racks_count_their_energy():
     site = site_of(LIQUID)
     model = NodeModel(site)
+    site.rack.gpu_w[:], site.rack.efficiency_frac[:] = 15e3, 0.9
     site.rack.power_w[:] = 20e3
-    site.rack.step_j[:] = 7.0
-    for dt_s in (10.0, 2.5):
+    for dt_s, gpu_w in ((10.0, 15e3), (2.5, 12e3)):
+        site.rack.step_j[:] = gpu_w * dt_s
         model.advance(None, dt_s)
-    assert site.rack.energy_j == pytest.approx(np.full(4, 250e3))
-    assert site.rack.gpu_j == pytest.approx(np.full(4, 14.0))
+    less_j = (15e3 - 12e3) * 2.5
+    assert site.rack.energy_j == pytest.approx(np.full(4, 250e3 - less_j / 0.9))
+    assert site.rack.gpu_j == pytest.approx(np.full(4, 15e3 * 12.5 - less_j))
 
 
 # --- the fabric
