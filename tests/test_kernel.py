@@ -173,13 +173,13 @@ def test_folder_that_others_may_write_is_passed_over(tmp_path: Path) -> None:
 COLLIDING = """
 import sys
 import numpy as np
-from dcsim.physics.elementary import lowest_of_8, mean_of_8, total
+from dcsim.physics.elementary import lowest_of_nodes, mean_of_nodes, total
 dtype = np.dtype(sys.argv[1])
 values = np.arange(64, dtype=dtype)
 out = np.empty(8, dtype)
-lowest_of_8(values, out)
+lowest_of_nodes(values, out)
 assert out.tolist() == [0, 8, 16, 24, 32, 40, 48, 56], out
-mean_of_8(values, out)
+mean_of_nodes(values, out)
 assert out[0] == 3.5, out
 assert total(values) == 2016.0
 """

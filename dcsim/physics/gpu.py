@@ -36,9 +36,9 @@ from dcsim.physics.cooling import coolant_line
 from dcsim.physics.elementary import (
     exp,
     largest,
-    lowest_of_8,
+    lowest_of_nodes,
     magic_of,
-    mean_of_8,
+    mean_of_nodes,
     power_2_5ths,
     scratch,
     total,
@@ -222,6 +222,7 @@ def _evaluate_groups(
     """Evaluate groups *first* to *last*: sums by rack and group, clock by node."""
     heat_w, power_w = sums.heat_w, sums.power_w
     package_c_max, rise_k_per_s_max = sums.package_c_max, sums.rise_k_per_s_max
+    per_node = gpu.temp_c.shape[0] // node_clock.shape[0]
     for group in range(first, last):
         racks = range(coolant.first_rack[group], coolant.first_rack[group + 1])
         lo = coolant.first_gpu[racks.start]
@@ -247,8 +248,9 @@ def _evaluate_groups(
         heat_w[group] = total(work[0, : hi - lo])
         rise_k_per_s_max[group] = largest(work[1, : hi - lo])
         package_c_max[group] = largest(gpu.temp_c[lo:hi])
-        lowest_of_8(gpu.clock_frac[lo:hi], node_clock[lo // 8 : hi // 8])
-        mean_of_8(gpu.clock_frac[lo:hi], node_mean_clock[lo // 8 : hi // 8])
+        begin, end = lo // per_node, hi // per_node
+        lowest_of_nodes(gpu.clock_frac[lo:hi], node_clock[begin:end])
+        mean_of_nodes(gpu.clock_frac[lo:hi], node_mean_clock[begin:end])
         in_group_w = 0.0
         for rack in racks:
             rack_w[rack] = total(gpu.power_w[coolant.first_gpu[rack] : coolant.first_gpu[rack + 1]])
@@ -330,8 +332,8 @@ def clock_under_cap(gpu: GpuTable, law: GpuLaw, node_clock: Real, node_mean_cloc
     """Return the clocks under the power cap alone [-], by GPU; write lowest and mean by node."""
     clock = np.empty_like(gpu.temp_c)
     cap_clock_slice(gpu.temp_c, gpu.leak_w, gpu.dynamic_w, gpu.load_frac, gpu.ceiling_x, clock, law)
-    lowest_of_8(clock, node_clock)
-    mean_of_8(clock, node_mean_clock)
+    lowest_of_nodes(clock, node_clock)
+    mean_of_nodes(clock, node_mean_clock)
     return clock
 
 

@@ -96,7 +96,7 @@ def chip_of(gpu: Sheet) -> Chip:
     peak = gpu["peak_bf16_flop_per_s"]
     return Chip(
         peak_flop_per_s=peak,
-        matmul_flop_per_s=peak * gpu["gemm_efficiency_frac"],
+        matmul_flop_per_s=peak * gpu["gemm_bf16_frac"],
         hbm_byte_per_s=gpu["hbm_byte_per_s"],
         fit_clock_frac=_capped_clock_frac(gpu),
     )

@@ -378,7 +378,7 @@ def test_coolers_are_sized_for_their_approach():
 def test_heat_is_conserved_from_the_gpus_to_the_air(parts, dtype):
     site = site_of(parts, dtype)
     law, loop_law_ = unit_law(site), loop_law(site)
-    gpu = catalog.sheet("gpu", "h100")
+    gpu = catalog.sheet("gpu", "h100-sxm")
     before = [site.gpu.temp_c.sum(), site.gpu.plate_c.sum(), site.unit.supply_c.copy()]
     rig = Rig(site, load=PRETRAIN)
     rig.at(4000, "unit.capacity_frac", 0, 0.0)

@@ -19,7 +19,7 @@ from dcsim.workload.step import fabric_of
 pytestmark = pytest.mark.validate
 
 FABRIC = fabric_of(
-    sheet("gpu", "h100"),
+    sheet("gpu", "h100-sxm"),
     sheet("node", "hgx-h100-air"),
     sheet("step", "first-form"),
     link_byte_per_s=50e9,

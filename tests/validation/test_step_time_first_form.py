@@ -138,8 +138,8 @@ def published() -> list[Row]:
 
 
 def predicted_s(row: Row, form: Form) -> float:
-    gpu = sheet("gpu", row.gpu)
     node = sheet("node", f"hgx-{row.gpu}-air")
+    gpu = sheet("gpu", node.text("gpu"))
     the_chip = chip_of(gpu)
     if row.matmul_tflops:
         the_chip = the_chip._replace(matmul_flop_per_s=row.matmul_tflops * 1e12)

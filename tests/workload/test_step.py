@@ -15,7 +15,7 @@ from dcsim.workload.step import (
     step_time,
 )
 
-GPU, NODE = sheet("gpu", "h100"), sheet("node", "hgx-h100-liquid")
+GPU, NODE = sheet("gpu", "h100-sxm"), sheet("node", "hgx-h100-liquid")
 SHEET = sheet("step", "first-form")
 CHIP, FORM = chip_of(GPU), form_of(SHEET)
 FABRIC = fabric_of(GPU, NODE, SHEET, link_byte_per_s=50e9)
