@@ -28,7 +28,9 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 from dcsim.catalog import Sheet
-from dcsim.workload.collectives import Fabric, gather_s, ring_frac, send_s
+from dcsim.workload.collectives import all_gather_s, reduce_scatter_s, send_s
+from dcsim.workload.contention import ring_share
+from dcsim.workload.fabric import Fabric, Protocol
 from dcsim.workload.layout import Layout, pipeline_slots, replicas_per_node
 from dcsim.workload.memory import WEIGHT_BYTE, activation_byte_per_token, stage_params
 from dcsim.workload.model import (
@@ -54,6 +56,27 @@ class Chip(NamedTuple):
     matmul_flop_per_s: float  # the most that a matrix product was measured to reach
     hbm_byte_per_s: float
     fit_clock_frac: float  # of the highest clock, in the published runs
+
+
+class Links(NamedTuple):
+    """What carries a job's traffic: rates that are reached, latencies of a ring, and placement."""
+
+    gpus_per_node: int
+    nvlink_byte_per_s: float
+    nic_byte_per_s: float  # one NIC per GPU
+    nvlink_hop_s: float  # of one step of a ring
+    nic_hop_s: float
+    launch_s: float
+    oversubscription: float = 1.0  # of the fabric's highest tier
+    domain_nodes: int = 1  # nodes below one part of that tier: a unit, or a pod with three tiers
+
+    @property
+    def fabric(self) -> Fabric:
+        """Rings of one protocol, in which nothing hides or has to fill."""
+        ring = (Protocol(self.launch_s, self.nvlink_hop_s, self.nic_hop_s),)
+        return Fabric(
+            self.nvlink_byte_per_s, self.nic_byte_per_s, domain_ring=ring, network_ring=ring
+        )
 
 
 class Form(NamedTuple):
@@ -109,10 +132,10 @@ def fabric_of(
     link_byte_per_s: float,
     oversubscription: float = 1.0,
     domain_nodes: int = 1,
-) -> Fabric:
+) -> Links:
     """Return the rates and latencies that a job on such nodes and links gets."""
     nic = min(node["nic_byte_per_s"], link_byte_per_s)
-    return Fabric(
+    return Links(
         gpus_per_node=int(node["gpus_count"]),
         nvlink_byte_per_s=gpu["nvlink_byte_per_s"] * form["nvlink_efficiency_frac"],
         nic_byte_per_s=nic * form["nic_efficiency_frac"],
@@ -129,7 +152,7 @@ def form_of(sheet: Sheet) -> Form:
     return Form(**{name: sheet[name] for name in Form._fields})
 
 
-def step_time(model: Model, layout: Layout, chip: Chip, fabric: Fabric, form: Form) -> StepTime:
+def step_time(model: Model, layout: Layout, chip: Chip, links: Links, form: Form) -> StepTime:
     """Return the parts of one step of *model* cut as *layout*, which must be legal."""
     stages, interleave = layout.pp, layout.interleave
     tokens = layout.micro_batch * layout.sequence / layout.cp
@@ -138,9 +161,9 @@ def step_time(model: Model, layout: Layout, chip: Chip, fabric: Fabric, form: Fo
     head_apart_s = head_s if slots * stages == model.layers else 0.0
     stored_byte = slots * tokens * activation_byte_per_token(model, recompute=False) / layout.tp
     held_s = stored_byte * form.activation_passes_count / chip.hbm_byte_per_s
-    tp_s, pp_s = _slot_traffic(model, layout, tokens, slots, fabric)
+    tp_s, pp_s = _slot_traffic(model, layout, tokens, slots, links.fabric)
     tp_s, pp_s = tp_s * form.exposed_frac, pp_s * form.exposed_frac
-    dp_s, dp_tail_frac = _gradient_traffic(model, layout, fabric, form)
+    dp_s, dp_tail_frac = _gradient_traffic(model, layout, links, form)
     flop = flop_per_token(model, layout.sequence) * layout.tokens_count
     busiest_s = layout.micro_batches * (slots * layer_s + head_apart_s)
     return StepTime(
@@ -197,25 +220,26 @@ def _slot_traffic(
     passes them on once either way, a share from every tensor-parallel GPU.
     """
     size_byte = tokens * model.hidden * _HIDDEN_BYTE
-    tp_s = slots * 8 * gather_s(fabric, size_byte, layout.tp, layout.tp)
+    tp_s = slots * 8 * float(all_gather_s(fabric, size_byte, layout.tp, layout.tp))
     if layout.pp == 1:
         return tp_s, 0.0
-    return tp_s, 2 * layout.interleave * send_s(fabric, size_byte / layout.tp)
+    return tp_s, 2 * layout.interleave * float(send_s(fabric, size_byte / layout.tp, near=False))
 
 
 def _gradient_traffic(
-    model: Model, layout: Layout, fabric: Fabric, form: Form
+    model: Model, layout: Layout, links: Links, form: Form
 ) -> tuple[float, float]:
     """Return the seconds to scatter gradients and gather weights, and their last bucket's share."""
     ranks, params = layout.dp * layout.cp, stage_params(model, layout)
-    together = replicas_per_node(layout, fabric.gpus_per_node)
-    stride_nodes = max(1, layout.tp * layout.pp * together // fabric.gpus_per_node)
-    share = ring_frac(fabric, stride_nodes)
+    together = replicas_per_node(layout, links.gpus_per_node)
+    stride_nodes = max(1, layout.tp * layout.pp * together // links.gpus_per_node)
+    share = ring_share(stride_nodes, links.domain_nodes, links.oversubscription)
     buckets = max(1, params // max(_BUCKET_PARAMS, _BUCKET_PARAMS_PER_RANK * ranks))
     buckets = max(layout.interleave, buckets)
-    traffic_s = gather_s(fabric, params * form.gradient_byte, ranks, together, share)
-    traffic_s += gather_s(fabric, params * WEIGHT_BYTE, ranks, together, share)
-    return traffic_s, 1 / buckets
+    gradients_byte, weights_byte = params * form.gradient_byte, params * WEIGHT_BYTE
+    traffic_s = reduce_scatter_s(links.fabric, gradients_byte, ranks, together, share)
+    traffic_s += all_gather_s(links.fabric, weights_byte, ranks, together, share)
+    return float(traffic_s), 1 / buckets
 
 
 def _optimizer_s(model: Model, layout: Layout, chip: Chip) -> float:
