@@ -32,7 +32,7 @@ import numpy as np
 from dcsim.kernel import kernel
 from dcsim.physics.elementary import died_s2, gone_s
 from dcsim.world.site import REST_FLOW
-from dcsim.world.tables import F64, LoopTable, UnitTable
+from dcsim.world.tables import LoopTable, Real, UnitTable
 
 FLOW_POWER = 0.8
 LOOP, SLOW, FAST = range(3)
@@ -151,7 +151,7 @@ def foreseen_k(units: UnitTable, u: int, dt_s: float) -> float:
 
 
 @kernel
-def coolant_line(units: UnitTable, dt_s: float, inlet_c: F64, inlet_k_per_s: F64) -> None:
+def coolant_line(units: UnitTable, dt_s: float, inlet_c: Real, inlet_k_per_s: Real) -> None:
     """Write the line by which GPUs take their coolant over a step: start [degC], slope [K/s].
 
     It ends where the coolant does, and leaves a plate with the unit's lag where the coolant would.
