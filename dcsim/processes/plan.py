@@ -20,7 +20,9 @@ from dcsim.world.tables import I32
 class JobPlan(NamedTuple):
     """All that is fixed of one job at one site.
 
-    *seat_place* says which of the job's nodes serves each stage of each replica.
+    *step* is that on nodes of several domains of the fabric, *near_step* that in one domain, where
+    traffic meets no oversubscription. *seat_place* says which of the job's nodes serves each stage
+    of each replica.
     """
 
     job: int
@@ -28,6 +30,7 @@ class JobPlan(NamedTuple):
     model: Model
     layout: Layout
     step: StepTime
+    near_step: StepTime
     step_ns: float
     seat_place: I32  # [dp, pp]
     nodes_count: int
@@ -43,6 +46,11 @@ class JobPlan(NamedTuple):
     tokens_per_step: int
     flop_per_step: float
     gpu_peak_flop_per_s: float
+
+    def step_on(self, site: Site, nodes: I32) -> StepTime:
+        """Return the step of the job on these nodes of *site*."""
+        domain = site.clos.domain_of_node[nodes]
+        return self.near_step if (domain == domain[0]).all() else self.step
 
 
 def plan_jobs(scenario: Scenario, world: World) -> list[dict[str, JobPlan]]:
@@ -100,22 +108,20 @@ def _plan_of(
 ) -> JobPlan:
     gpu, form = site.sheets["gpu"], catalog.sheet("step", "first-form")
     network = site.ask.network
-    step = step_time(
-        model,
-        layout,
-        chip_of(gpu),
-        fabric_of(
-            gpu,
-            site.sheets["node"],
-            form,
-            network.link_byte_per_s,
-            network.oversubscription,
-            domain_nodes=_domain_nodes(site),
-        ),
-        form_of(form),
+    fabric = fabric_of(
+        gpu,
+        site.sheets["node"],
+        form,
+        network.link_byte_per_s,
+        network.oversubscription,
+        domain_nodes=_domain_nodes(site),
     )
-    step_s = uniform_step_s(step, 1.0)
+    step, near_step = (
+        step_time(model, layout, chip_of(gpu), fabric._replace(oversubscription=x), form_of(form))
+        for x in (fabric.oversubscription, 1.0)
+    )
     nodes = layout.gpus_count // site.gpus_per_node
+    step_s = uniform_step_s(near_step if nodes <= fabric.domain_nodes else step, 1.0)
     checkpoints = checkpoints_of(job, model, nodes, mtbf_s(scenario, nodes, layout.gpus_count))
     tokens = layout.tokens_count
     evaluation = job.evaluation
@@ -125,6 +131,7 @@ def _plan_of(
         model=model,
         layout=layout,
         step=step,
+        near_step=near_step,
         step_ns=step_s * 1e9,
         seat_place=_seat_place(layout, site.gpus_per_node),
         nodes_count=nodes,
@@ -144,12 +151,8 @@ def _plan_of(
 
 
 def _domain_nodes(site: Site) -> int:
-    """Return how many nodes see each other at full bandwidth: a unit, or a pod of three tiers."""
-    clos = site.clos
-    if clos.tiers_count == 2:
-        return clos.unit_nodes_count
-    pod_of_node = clos.pod_of_leaf[clos.leaf_of_nic[:, 0]]
-    return int(np.bincount(pod_of_node).max())
+    """Return how many nodes the fullest domain of the fabric holds."""
+    return int(np.bincount(site.clos.domain_of_node).max())
 
 
 def _seat_place(layout: Layout, gpus_per_node: int) -> I32:

@@ -111,6 +111,21 @@ def test_lost_spines_thin_every_rail():
     np.testing.assert_allclose(site.node.rails_frac, 0.5, rtol=0.05)
 
 
+def test_a_job_inside_one_unit_needs_no_spines():
+    site = site_of(LIQUID | {"nodes": "{type: hgx-h100-liquid, count: 40}"})
+    site.net.spine_frac[:] = 0.0
+    site.net.link_frac[8] = 0.5
+    model = NetworkModel(site)
+    for nodes, lost in ((np.arange(4), range(4, 40)), (np.arange(30, 34), range(40))):
+        site.placement[0] = Placement(None, nodes[:, None], nodes)
+        model.evaluate(None, 0)
+        model.switch(None, 0)
+        assert np.flatnonzero(~site.node.reachable).tolist() == list(lost)
+        expected = np.where(np.isin(np.arange(40), lost), 0.0, 1.0)
+        expected[1] *= 15 / 16
+        np.testing.assert_allclose(site.node.rails_frac, expected)
+
+
 def test_without_a_new_version_nothing_is_looked_at():
     site = site_of(LIQUID)
     model = NetworkModel(site)
