@@ -80,7 +80,6 @@ def make_case(gpus_count: int) -> Case:
         first_gpu=GPUS_PER_RACK * np.arange(racks_count + 1, dtype=np.int64),
         inlet_c=np.full(units_count, 30.0, np.float32),
         inlet_k_per_s=np.full(units_count, 1e-3, np.float32),
-        relax_per_s=np.full(units_count, 1 / 180),
         plate_w_per_k=np.full(units_count, 1 / 0.024, np.float32),
     )
     sums = GroupSums(*(np.zeros(units_count) for _ in GroupSums._fields))

@@ -37,7 +37,7 @@ def numba_step(threads_count: int) -> Step:
 
 
 class _Coolant(ctypes.Structure):
-    _fields_ = (("groups", ctypes.c_int64), ("columns", ctypes.c_void_p * 6))
+    _fields_ = (("groups", ctypes.c_int64), ("columns", ctypes.c_void_p * 5))
 
 
 def c_step(folder: Path, threads_count: int) -> Step | None:
@@ -76,7 +76,7 @@ def _pointers(columns: Iterable[Real]) -> "ctypes.Array[ctypes.c_void_p]":
 def numpy_step(case: Case) -> None:
     """One evaluate and one advance in whole-array numpy."""
     gpu, law, sums = case.gpu, case.law, case.sums
-    inlet_c, ramp, relax, plate = (_per_gpu(case, c) for c in case.coolant[2:])
+    inlet_c, ramp, plate = (_per_gpu(case, c) for c in case.coolant[2:])
     outward = gpu.conductance_x * plate
     starts = case.coolant.first_gpu[:-1]
     through = 1 / law.package_plate_k_per_w
@@ -92,7 +92,6 @@ def numpy_step(case: Case) -> None:
     gpu.power_w[:] = gpu.on_frac * (base + np.minimum(active, ceiling))
     flow = (gpu.temp_c - gpu.plate_c) * through
     heat = (gpu.plate_c - inlet_c) * outward
-    slope = ((flow - heat) / law.plate_j_per_k - ramp) * outward
     plates = (flow - heat) / law.plate_j_per_k
     rise = np.maximum((gpu.power_w - flow) / law.package_j_per_k, plates)
     case.rack_w[:] = np.add.reduceat(gpu.power_w, starts)
@@ -101,21 +100,29 @@ def numpy_step(case: Case) -> None:
     units = case.coolant.first_gpu[case.coolant.first_rack[:-1]]
     sums.power_w[:] = np.add.reduceat(case.rack_w, case.coolant.first_rack[:-1])
     sums.heat_w[:] = np.add.reduceat(heat, units)
-    sums.heat_w_per_s[:] = np.add.reduceat(slope, units)
     sums.rise_k_per_s_max[:] = np.maximum.reduceat(rise, units)
     sums.package_c_max[:] = np.maximum.reduceat(gpu.temp_c, units)
     cap = base + (law.cap_w - base) * gpu.load_frac
     floor, free = base + full * law.floor_power_frac, base + ceiling
     throttled = (allowed < np.minimum(cap, free)) & (allowed > floor) & (gpu.on_frac > 0.5)
     capped = (cap < np.minimum(allowed, free)) & (cap > floor)
-    own = gpu.on_frac * leaking * law.leak_fold_per_k
+    own = gpu.on_frac * leaking * law.leak_fold_per_k * _steeper(case, inlet_c, ramp, plate)
     own = np.where(capped, own * (1 - gpu.load_frac), own)
     own = np.where(throttled, -control, own)
     cross = np.where(throttled, -through, np.float32(0))
-    relaxed = (ramp * -np.expm1(-relax * STEP_S) / (relax * STEP_S)).astype(np.float32)
-    energy_j, heat_j = _advance(case, own, cross, outward, inlet_c, relaxed)
+    energy_j, heat_j = _advance(case, own, cross, outward, inlet_c, ramp)
     case.rack_j[:] = np.add.reduceat(energy_j, starts)
     sums.heat_j[:] = np.add.reduceat(heat_j, units)
+
+
+def _steeper(case: Case, inlet_c: Real, ramp_k_per_s: Real, film: Real) -> Real:
+    """How much steeper than its tangent leakage is over the step."""
+    gpu, law = case.gpu, case.law
+    settled = -np.expm1(-STEP_S * film / (law.package_j_per_k + law.plate_j_per_k))
+    through_k_per_w = law.package_plate_k_per_w + 1 / (gpu.conductance_x * film)
+    rest_c = inlet_c + ramp_k_per_s * np.float32(STEP_S) + gpu.power_w * through_k_per_w
+    x = np.clip((rest_c - gpu.temp_c) * settled * law.leak_fold_per_k, -1, 1)
+    return 1 + x * ((2 + settled) / 6 + x * (1 + settled) / 12)
 
 
 def _per_gpu(case: Case, column: Real) -> Real:

@@ -21,12 +21,11 @@ typedef struct {
     int64_t groups;
     const int64_t *first_rack, *first_gpu;
     const float *inlet_c, *inlet_k_per_s;
-    const double *relax_per_s;
     const float *plate_w_per_k;
 } Coolant;
 
 typedef struct {
-    double *power_w, *heat_w, *heat_w_per_s, *package_c_max, *rise_k_per_s_max, *heat_j;
+    double *power_w, *heat_w, *package_c_max, *rise_k_per_s_max, *heat_j;
 } Sums;
 
 static inline float lower(float a, float b) { return a < b ? a : b; }
@@ -89,9 +88,8 @@ static void evaluate_slice(int64_t n, const float *restrict temp, const float *r
                            const float *restrict load, const float *restrict on,
                            const float *restrict ceiling,
                            const float *restrict conductance, float *restrict clock,
-                           float *restrict power, float *restrict heat, float *restrict slope,
-                           float *restrict rise, Law law, float inlet_c, float inlet_k_per_s,
-                           float film) {
+                           float *restrict power, float *restrict heat, float *restrict rise,
+                           Law law, float inlet_c, float film) {
     float through = 1.0f / law.package_plate_k_per_w;
     float control = law.package_j_per_k / law.control_s;
     float per_package = 1.0f / law.package_j_per_k;
@@ -108,9 +106,7 @@ static void evaluate_slice(int64_t n, const float *restrict temp, const float *r
         float drawn = lower(active, dynamic[i] * load[i] * ceiling[i]);
         power[i] = on[i] * (held + drawn);
         float flow = (temp[i] - plate[i]) * through;
-        float out = conductance[i] * film;
-        heat[i] = (plate[i] - inlet_c) * out;
-        slope[i] = ((flow - heat[i]) * per_plate - inlet_k_per_s) * out;
+        heat[i] = (plate[i] - inlet_c) * conductance[i] * film;
         rise[i] = higher((power[i] - flow) * per_package, (flow - heat[i]) * per_plate);
     }
 }
@@ -137,6 +133,9 @@ static void advance_slice(int64_t n, float *restrict temp, float *restrict plate
                           const float *restrict conductance, const float *restrict power,
                           float *restrict energy, float *restrict heat, Law law, float inlet_c,
                           float inlet_k_per_s, float film, float dt_s) {
+    float settled = (float)-expm1(-dt_s * film / (law.package_j_per_k + law.plate_j_per_k));
+    float end_c = inlet_c + inlet_k_per_s * dt_s, fold = settled * law.leak_fold_per_k;
+    float first = 1.0f / 3 + settled * (1.0f / 6), second = 1.0f / 12 + settled * (1.0f / 12);
     float through = 1.0f / law.package_plate_k_per_w;
     float control = law.package_j_per_k / law.control_s;
     float per_package = 1.0f / law.package_j_per_k;
@@ -144,6 +143,10 @@ static void advance_slice(int64_t n, float *restrict temp, float *restrict plate
     for (int64_t i = 0; i < n; i++) {
         float T = temp[i], Tc = plate[i];
         float leaking = leak[i] * exponential((T - 60.0f) * law.leak_fold_per_k);
+        float out = conductance[i] * film;
+        float rest_c = end_c + power[i] * (law.package_plate_k_per_w + 1.0f / out);
+        float x = lower(higher((rest_c - T) * fold, -1.0f), 1.0f);
+        float steeper = 1.0f + x * (first + x * second);
         float full = dynamic[i] * load[i];
         float base = law.static_w + leaking;
         float allowed = (law.limit_c - Tc) * through + control * (law.limit_c - T);
@@ -152,12 +155,11 @@ static void advance_slice(int64_t n, float *restrict temp, float *restrict plate
         float cap = base + (law.cap_w - base) * load[i];
         int throttled = (allowed < lower(cap, free_w)) & (allowed > floor_w) & (on[i] > 0.5f);
         int capped = (cap < lower(allowed, free_w)) & (cap > floor_w);
-        float g = on[i] * leaking * law.leak_fold_per_k;
+        float g = on[i] * leaking * law.leak_fold_per_k * steeper;
         g = capped ? g * (1.0f - load[i]) : g;
         g = throttled ? -control : g;
         float h = throttled ? -through : 0.0f;
         float p0 = power[i] - g * T - h * Tc;
-        float out = conductance[i] * film;
         float a11 = (g - through) * per_package;
         float a12 = (through + h) * per_package;
         float a21 = through * per_plate;
@@ -188,22 +190,18 @@ static void advance_slice(int64_t n, float *restrict temp, float *restrict plate
     }
 }
 
-static float relaxed(float slope, double lags) {
-    return (float)(slope * (1.0 - exp(-lags)) / (lags > 1e-9 ? lags : 1e-9));
-}
-
 void evaluate_groups(const Gpu *g, const Law *law, const Coolant *c, Sums *sums, double *rack_w,
                      float *node_clock, float *node_mean_clock, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t k = 0; k < c->groups; k++) {
         int64_t lo = c->first_gpu[c->first_rack[k]], n = c->first_gpu[c->first_rack[k + 1]] - lo;
-        float *work = malloc(3 * n * sizeof *work);
-        float *heat = work, *slope = work + n, *rise = work + 2 * n;
+        float *work = malloc(2 * n * sizeof *work);
+        float *heat = work, *rise = work + n;
         evaluate_slice(n, g->temp + lo, g->plate + lo, g->leak + lo, g->dynamic + lo, g->load + lo,
                        g->on + lo, g->ceiling + lo, g->conductance + lo, g->clock + lo,
-                       g->power + lo, heat, slope, rise, *law, c->inlet_c[k], c->inlet_k_per_s[k], c->plate_w_per_k[k]);
+                       g->power + lo, heat, rise, *law, c->inlet_c[k],
+                       c->plate_w_per_k[k]);
         sums->heat_w[k] = total(heat, n);
-        sums->heat_w_per_s[k] = total(slope, n);
         sums->rise_k_per_s_max[k] = largest(rise, n);
         sums->package_c_max[k] = largest(g->temp + lo, n);
         lowest_of_8(g->clock + lo, node_clock + lo / 8, n / 8);
@@ -223,11 +221,10 @@ void advance_groups(const Gpu *g, const Law *law, const Coolant *c, Sums *sums, 
     for (int64_t k = 0; k < c->groups; k++) {
         int64_t lo = c->first_gpu[c->first_rack[k]], n = c->first_gpu[c->first_rack[k + 1]] - lo;
         float *work = malloc(2 * n * sizeof *work);
-        float slope = relaxed(c->inlet_k_per_s[k], c->relax_per_s[k] * dt_s);
         float *energy = work, *heat = work + n;
         advance_slice(n, g->temp + lo, g->plate + lo, g->leak + lo, g->dynamic + lo, g->load + lo,
                       g->on + lo, g->ceiling + lo, g->conductance + lo, g->power + lo, energy,
-                      heat, *law, c->inlet_c[k], slope, c->plate_w_per_k[k], dt_s);
+                      heat, *law, c->inlet_c[k], c->inlet_k_per_s[k], c->plate_w_per_k[k], dt_s);
         sums->heat_j[k] = total(heat, n);
         for (int64_t r = c->first_rack[k]; r < c->first_rack[k + 1]; r++)
             rack_j[r] = total(energy + c->first_gpu[r] - lo,

@@ -46,7 +46,7 @@ def rows() -> Iterator[Row]:
     stopwatch = Stopwatch()
     for module in [m for name, m in sys.modules.items() if name.startswith("dcsim.")]:
         for name, value in list(vars(module).items()):
-            if hasattr(value, "py_func"):
+            if hasattr(value, "py_func") or name.endswith("_threaded"):
                 setattr(module, name, stopwatch.around(value))
     for name in ("row", "rows", "flush", "close"):
         setattr(TraceWriter, name, stopwatch.around(getattr(TraceWriter, name)))

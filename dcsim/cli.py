@@ -1,12 +1,15 @@
 """Commands and exit codes; what they do lies elsewhere and is imported when it is needed.
 
 Exit codes: 0 done, 1 an `expect` of the scenario failed, 2 the user's input or a full disk,
-3 a fault of dcsim, 130 interrupted. Errors go to stderr, one line each.
+3 a fault of dcsim, 130 interrupted. Errors go to stderr, one line each. Who reads stdout may close
+it: then dcsim ends by SIGPIPE (141 in a shell), as other programs do, with the run folder whole.
 """
 
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -24,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (that of the process when *arguments* is None) and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = commands.main(given or ["--help"], "dcsim", standalone_mode=False)
+        with _broken_pipe(signal.SIG_DFL):
+            status = commands.main(given or ["--help"], "dcsim", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
         status = _complain(INTERRUPTED, "interrupted")
     except click.ClickException as error:
@@ -42,6 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
         status = _complain(OURS, f"a fault of dcsim at {place}: {what}")
     raise SystemExit(status)
+
+
+@contextmanager
+def _broken_pipe(action: signal.Handlers) -> Iterator[None]:
+    """Let a write to a pipe that nobody reads do *action*: end the process, or fail."""
+    before = signal.signal(signal.SIGPIPE, action)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGPIPE, before)
 
 
 def _complain(status: int, *messages: str) -> int:
@@ -109,7 +123,8 @@ def run(
 
     from dcsim.api import simulate
 
-    result = simulate(scenario, out=out, inputs=inputs, threads=threads, progress=not quiet)
+    with _broken_pipe(signal.SIG_IGN):  # a run is finished whoever looks on
+        result = simulate(scenario, out=out, inputs=inputs, threads=threads, progress=not quiet)
     if as_json:
         import json
 

@@ -51,7 +51,10 @@ class Model(Protocol):
         """Write the model's own rates from states and modes."""
 
     def switch(self, world: Any, now_ns: int) -> Sequence[Fact]:
-        """Flip the model's own modes whose crossing is due; one fact or more if any flipped."""
+        """Flip the model's own modes whose crossing is due; one fact or more if any flipped.
+
+        A fact that another one of them led to comes after it.
+        """
 
     def advance(self, world: Any, dt_s: float) -> None:
         """Integrate the model's own state over *dt_s*, rates held, own feedback inside."""

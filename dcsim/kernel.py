@@ -9,14 +9,18 @@ source: numba itself does not notice an edit in an imported module. `DCSIM_CACHE
 `<user cache>/dcsim`. Where neither it nor a private temporary folder can be written, kernels
 are compiled anew in each process. Processes take turns at it: numba names a file by counting what
 its index holds, so two that save at once could leave one kernel's code under another's signature.
+Of other sources' folders the `KEPT_COUNT` used last are kept; a process whose folder goes while it
+runs makes it again.
 """
 
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
@@ -31,6 +35,7 @@ _REDUCTION = {"contract", "reassoc", "nnan", "nsz"}
 _CORES = os.cpu_count() or 1
 _POOL = ThreadPoolExecutor(_CORES)
 _threads = _CORES
+KEPT_COUNT = 4
 _SOURCES = ("kernel.py", "draws.py", "physics/**/*.py", "workload/**/*.py")
 
 
@@ -88,7 +93,33 @@ def _writable(folders: Iterable[Path]) -> Path | None:
 def _cache_dir() -> Path | None:
     """Return the folder for the code compiled from the present sources, None if there is none."""
     name = f"numba-{_source_hash(Path(__file__).parent)}"
-    return _writable(parent / name for parent in _cache_parents())
+    folder = _writable(parent / name for parent in _cache_parents())
+    if folder is not None:
+        os.utime(folder)
+        with suppress(OSError):
+            _prune(folder)
+    return folder
+
+
+def _prune(used: Path) -> None:
+    """Remove this user's folders beside *used*, but for those used last."""
+    others = [(path.stat(), path) for path in used.parent.glob("numba-*") if path != used]
+    mine = [(stat.st_mtime_ns, path) for stat, path in others if stat.st_uid == os.getuid()]
+    for _, path in sorted(mine, reverse=True)[KEPT_COUNT:]:
+        with _alone_in(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the lock of *folder*, which is made if it is not there (any more)."""
+    while True:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(lock.fileno()).st_nlink:  # else it was removed while this one waited
+                yield
+                return
 
 
 _CACHE_DIR = _cache_dir()
@@ -147,8 +178,7 @@ def _take_turns(cache: Any) -> None:
 
 def _locked(call: Callable[..., Any]) -> Callable[..., Any]:
     def alone(*args: Any) -> Any:
-        with (Path(str(_CACHE_DIR)) / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _alone_in(Path(str(_CACHE_DIR))):
             return call(*args)
 
     return alone

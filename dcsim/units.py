@@ -126,6 +126,8 @@ SUFFIXES: dict[str, str] = {
 }
 """Suffix of a name (after its last underscore before the unit) and the unit that it means."""
 
+_UNITLESS = ("top_k",)
+"""Names that end like a unit and have none: the k of a router that picks k experts."""
 _STATISTICS = ("mean", "min", "max", "p50", "p90", "p99")
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*)", re.ASCII | re.DOTALL)
 _NOT_FINITE = re.compile(r"[+-]?\.?(nan|inf|infinity)\b.*", re.IGNORECASE | re.DOTALL)
@@ -178,6 +180,8 @@ def unit_of(name: str) -> str | None:
     >>> unit_of("site_power_w_mean"), unit_of("link_byte_per_s"), unit_of("name")
     ('W', 'byte/s', None)
     """
+    if name in _UNITLESS:
+        return None
     words = name.split("_")
     if words[-1] in _STATISTICS:
         words.pop()

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +147,33 @@ def test_a_process_exits_with_the_code_and_without_a_traceback():
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: missing.yaml: no such file\n"
+
+
+FIRST = str(Path(__file__).parents[1] / "scenarios" / "first.yaml")
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["run", FIRST, "--set", "duration=60 s"]])
+def test_a_reader_that_is_gone_ends_it_quietly_with_the_run_whole(arguments, tmp_path):
+    code = "from dcsim.cli import main; main()"
+    out = ["--out", str(tmp_path / "run")] if arguments[0] == "run" else []
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", code, *arguments, *out]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
+    if out:
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "done"
+        assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_commands_leave_the_signals_of_their_process_alone(run, simulated):
+    before = signal.getsignal(signal.SIGPIPE)
+    simulated.effect = lambda: handlers.append(signal.getsignal(signal.SIGPIPE))
+    handlers = []
+    run("run", SMALL)
+    assert handlers == [signal.SIG_IGN]
+    assert signal.getsignal(signal.SIGPIPE) == before
 
 
 def test_help_is_quick():

@@ -1,8 +1,10 @@
 """The kernel decorator: settings, cache and threads."""
 
 import os
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -170,16 +172,48 @@ def test_folder_that_others_may_write_is_passed_over(tmp_path: Path) -> None:
     assert kernel_module._writable([tmp_path]) == tmp_path
 
 
+def test_the_folders_used_last_are_kept_and_no_one_elses_is_touched(tmp_path: Path) -> None:
+    old = [tmp_path / f"numba-{age:016x}" for age in range(8)]
+    for age, folder in enumerate(old):
+        (folder / "physics").mkdir(parents=True)
+        os.utime(folder, (1e9 - age, 1e9 - age))
+    (tmp_path / "mine").mkdir()
+    (used,) = python(CACHE, DCSIM_CACHE_DIR=str(tmp_path))
+    kept = {Path(used), *old[: kernel_module.KEPT_COUNT], tmp_path / "mine"}
+    assert set(tmp_path.iterdir()) == kept
+    os.utime(Path(used), (1, 1))
+    python(CACHE, DCSIM_CACHE_DIR=str(tmp_path))
+    assert Path(used).stat().st_mtime > 1e9
+
+
+def test_a_process_whose_folder_is_removed_while_it_waits_makes_it_again(tmp_path: Path) -> None:
+    folder = tmp_path / "numba-0"
+    entered = threading.Event()
+
+    def enter() -> None:
+        with kernel_module._alone_in(folder):
+            entered.set()
+
+    with kernel_module._alone_in(folder):
+        waiting = threading.Thread(target=enter)
+        waiting.start()
+        assert not entered.wait(0.1)
+        shutil.rmtree(folder)
+    waiting.join(10)
+    assert entered.is_set()
+    assert (folder / "lock").exists()
+
+
 COLLIDING = """
 import sys
 import numpy as np
-from dcsim.physics.elementary import lowest_of_8, mean_of_8, total
+from dcsim.physics.elementary import lowest_of_nodes, mean_of_nodes, total
 dtype = np.dtype(sys.argv[1])
 values = np.arange(64, dtype=dtype)
 out = np.empty(8, dtype)
-lowest_of_8(values, out)
+lowest_of_nodes(values, out)
 assert out.tolist() == [0, 8, 16, 24, 32, 40, 48, 56], out
-mean_of_8(values, out)
+mean_of_nodes(values, out)
 assert out[0] == 3.5, out
 assert total(values) == 2016.0
 """

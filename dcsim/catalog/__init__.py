@@ -1,7 +1,8 @@
 """Data sheets of real things: what they are rated at, who says so, and how sure that is.
 
-`sheet("gpu", "h100")` reads one, `names("gpu")` lists a kind; numbers come out in SI. A sheet is
-a YAML file `data/<kind>/<name>.yaml`, its form is in `dcsim.catalog.sheets`.
+`sheet("gpu", "h100-sxm")` reads one, `names("gpu")` lists a kind; numbers come out in SI. A sheet
+is a YAML file `data/<kind>/<name>.yaml`, its form is in `dcsim.catalog.sheets`. A GPU names the
+node and the switch of its reference system: `sheet("node", gpu.text("reference_node"))`.
 """
 
 from dcsim.catalog.failures import FailureClass, FailurePreset, failure_preset

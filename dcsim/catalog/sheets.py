@@ -7,9 +7,12 @@ A file holds `about`, words such as `cooling: liquid`, and numbers:
 *unit* is the one that the suffix of the name promises (1 where there is none), or another of
 the same dimension, which is converted. *year* is that of publication; for an undated page, the
 year in which it was read. *basis* says how far to trust it: published, measured, fitted (by us,
-to data that is named) or judgement. *low* and *high* bound it, *note* explains. Values may be
-lists, or lists of lists; a list of mappings is a table of rows, each a sheet by itself.
-`sources` may hold YAML anchors that several numbers share; it is not kept.
+to data that is named), judgement, or assumption (taken over from another thing, for want of data).
+*low* and *high* bound it, *note* explains. Values may be lists, or lists of lists; a list of
+mappings is a table of rows, each a sheet by itself. `sources` may hold YAML anchors that several
+numbers share; it is not kept.
+
+`like: h100-sxm` takes whatever the sheet leaves out from another of its kind, as an assumption.
 """
 
 import difflib
@@ -29,7 +32,7 @@ LEVELS = ("low", "typical", "high")
 
 _DATA = Path(__file__).parent / "data"
 KINDS = tuple(sorted(folder.name for folder in _DATA.iterdir()))
-_BASES = ("published", "measured", "fitted", "judgement")
+_BASES = ("published", "measured", "fitted", "judgement", "assumption")
 _REQUIRED = ("value", "unit", "source", "year", "basis")
 _OPTIONAL = ("low", "high", "note")
 _YEARS = range(1950, 2101)
@@ -122,6 +125,17 @@ class Sheet:
         """The rows of a table, each a sheet with its own name, words and numbers."""
         return _found(self, self._rows, key, "table")
 
+    def filled(self, other: "Sheet") -> "Sheet":
+        """This sheet with all that it leaves out taken over from *other*, as assumptions."""
+        taken = {key: _assumed(number, other.name) for key, number in other._numbers.items()}
+        return Sheet(
+            self.kind,
+            self.name,
+            {**other._words, **self._words},
+            {**taken, **self._numbers},
+            {**other._rows, **self._rows},
+        )
+
     def sources(self) -> _Sources:
         """Every number with path, value (SI), unit, source, year and basis, rows included."""
         own = [
@@ -138,6 +152,14 @@ class Sheet:
         return own + [
             source for table in self._rows.values() for row in table for source in row.sources()
         ]
+
+
+def _assumed(number: Number, origin: str) -> Number:
+    """The number as an assumption about another thing than the one it was found for."""
+    if number.basis == "assumption":
+        return number
+    note = "; ".join(filter(None, [f"taken over from {origin}", number.note]))
+    return number._replace(basis="assumption", note=note)
 
 
 def _found(of: Sheet, among: Mapping[str, _T], key: str, what: str) -> _T:
@@ -168,7 +190,8 @@ def sheet(kind: str, name: str) -> Sheet:
     known = names(kind)
     if name not in known:
         raise ScenarioError(f"the catalogue has no {kind} {name!r}{_hint(name, known)}")
-    return parse(kind, name, (_DATA / kind / f"{name}.yaml").read_text(encoding="utf-8"))
+    own = parse(kind, name, (_DATA / kind / f"{name}.yaml").read_text(encoding="utf-8"))
+    return own.filled(sheet(kind, own.text("like"))) if "like" in own else own
 
 
 def parse(kind: str, name: str, text: str) -> Sheet:
@@ -180,8 +203,10 @@ def parse(kind: str, name: str, text: str) -> Sheet:
 
 
 def _hint(wrong: str, known: list[str] | tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(wrong, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}"
+    longer = [name for name in known if wrong and name.startswith(wrong)]
+    near = longer or difflib.get_close_matches(wrong, known, n=1)
+    meant = " or ".join(map(repr, near))
+    return f"; did you mean {meant}?" if near else f"; it has {', '.join(known)}"
 
 
 def _sheet(kind: str, name: str, content: Mapping[str, Any]) -> Sheet:

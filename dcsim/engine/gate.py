@@ -51,7 +51,7 @@ class Edit:
         new = np.broadcast_to(np.asarray(value, target.dtype), np.shape(old))
         if np.array_equal(old, new):
             return
-        if np.isnan(new).any():
+        if np.isnan(np.min(new)):
             self._refuse("not a number", column)
         self._sim.touch(self._island, self.why)
         target[rows] = new

@@ -42,6 +42,19 @@ def in_order(models: Sequence[Model]) -> list[Model]:
     return [models[index] for index in done]
 
 
+def depths(models: Sequence[Model]) -> list[int]:
+    """Return how many others write what each model reads, one behind the other.
+
+    *models* are in the order of their rates.
+    """
+    found: list[int] = []
+    for model in models:
+        before = zip(models, found, strict=False)
+        behind = [depth for other, depth in before if not set(other.writes).isdisjoint(model.reads)]
+        found.append(1 + max(behind, default=-1))
+    return found
+
+
 class Island:
     """A set of coupled models, advanced only at its own stops or by an effective write.
 
@@ -61,6 +74,7 @@ class Island:
         self.name = name
         self.world = world
         self.models = in_order(models)
+        self._depths = depths(self.models)
         self.columns = dict(columns)
         self.grid_ns = grid_ns
         self.observers: list[Observer] = []
@@ -87,7 +101,10 @@ class Island:
         self._modes = None
 
     def settle(self, now_ns: int) -> list[Fact]:
-        """Evaluate and switch until a pass flips nothing; return the facts, by pass.
+        """Evaluate and switch until a pass flips nothing; return the facts, causes first.
+
+        Those of one pass are in the order of the rates, each model's as it gives them. Models that
+        read nothing of each other come by the table of their first fact.
 
         Raises InvariantError when the modes come back to a vector already seen.
         """
@@ -96,10 +113,10 @@ class Island:
         while True:
             self._holds = [model.evaluate(self.world, now_ns) for model in self.models]
             self.evaluations_count += 1
-            flipped = [fact for model in self.models for fact in model.switch(self.world, now_ns)]
+            flipped = self._switch(now_ns)
             if not flipped:
                 break
-            facts.extend(sorted(flipped, key=lambda fact: fact[:3]))
+            facts.extend(flipped)
             modes = self._mode_digests()
             if modes in seen:
                 names = _moved(seen[seen.index(modes) :]) or [fact.kind for fact in flipped]
@@ -109,6 +126,17 @@ class Island:
         self._modes = seen[-1]
         self._plan(now_ns)
         return facts
+
+    def _switch(self, now_ns: int) -> list[Fact]:
+        """Switch every model once; return the facts, causes first."""
+        said = [model.switch(self.world, now_ns) for model in self.models]
+        heard = [
+            (depth, facts[0].table, facts)
+            for depth, facts in zip(self._depths, said, strict=True)
+            if facts
+        ]
+        heard.sort(key=lambda one: one[:2])
+        return [fact for _depth, _table, facts in heard for fact in facts]
 
     def pressing(self) -> str:
         """Name the model whose event comes first."""

@@ -5,14 +5,23 @@ at T_f, by effectiveness-NTU in counterflow; q is the heat that the nodes give t
 
     C_s dT_s/dt = q - Q,   Q = eff C_min (T_s + q/C_coolant - T_f)
 
-UA follows the flows on both sides, each as its power 0.8. With q held at its mean over the step and
-T_f a ramp, T_s and the heat passed on have exact exponential forms.
+UA follows the flows on both sides, each as its power 0.8. Between two stops the heat follows the
+power P of the GPUs with the lag of their plates, and what they store by following T_s:
+
+    dq/dt = (P - q)/lag - (C_gpus/lag) dT_s/dt
+
+so that, with the slope of T_f dying away at the loop's own rate, that of T_s is three exponentials.
+GPUs take the coolant as these have it; the unit then takes exactly the heat that they gave: what it
+differs by from the heat foreseen is held at its mean over the step. What goes into the loop is what
+is not stored.
 
 Valid: flows 0.01 to 1.2 of the rated. A unit that has stopped keeps 1% of its flow (thermosiphon
 and coolant at rest, a judgement), so its GPUs heat on their own plates; air nodes keep turning the
 air of the hall over, which heats. Not modelled: the valve that holds a supply set point above the
 approach, fouling, the delay of coolant in pipes.
-Accuracy: exact for held rates; the rating point of the data sheet is met by construction.
+Accuracy: exact for the heat foreseen; that is wrong where powers change within a step (leakage, a
+limit), by up to `SURPRISE_FRAC` of what it foresees. The rating point of the data sheet is met by
+construction.
 Source: effectiveness and NTU, Kays and London, Compact Heat Exchangers; ratings in the catalogue.
 """
 
@@ -21,10 +30,15 @@ from typing import NamedTuple
 import numpy as np
 
 from dcsim.kernel import kernel
+from dcsim.physics.elementary import died_s2, gone_s
 from dcsim.world.site import REST_FLOW
-from dcsim.world.tables import UnitTable
+from dcsim.world.tables import LoopTable, Real, UnitTable
 
 FLOW_POWER = 0.8
+LOOP, SLOW, FAST = range(3)
+PARTS_COUNT = 3
+SURPRISE_FRAC = 0.05
+"""How far the heat foreseen may be wrong, measured: leakage moves powers by 2% of a swing."""
 
 
 class UnitLaw(NamedTuple):
@@ -34,7 +48,6 @@ class UnitLaw(NamedTuple):
     facility_w_per_k: float
     ua_w_per_k: float
     coolant_j_per_k: float
-    plate_lag_s: float
     pump_w: float
     liquid: bool
 
@@ -78,60 +91,113 @@ def through_nodes_w_per_k(law: UnitLaw, flow: float) -> float:
 
 
 @kernel
-def evaluate_units(
-    units: UnitTable, law: UnitLaw, loop_flow: float, loop_c: float, loop_slope: float
-) -> float:
-    """Write slope, heat passed on and pump power of each unit; return the longest hold [s].
+def evaluate_units(units: UnitTable, law: UnitLaw, loop: LoopTable) -> float:
+    """Write slopes, heat passed on and pump power of each unit; return the longest hold [s].
 
-    Those that a unit cools expect T_s to relax at its own rate. The hold is that in which other
-    causes lead them astray by 1 K: the slope of the heat and of the loop, and the heat that is
-    still on its way with the lag of plates: the power of the GPUs, less what they pass on, less
-    what they store by following T_s.
+    The hold is that in which a surprise leads T_s astray by 1 K.
     """
-    curvature = 1e-12
+    hold_s = np.inf
     air_heat = 0.0 if law.liquid else 1.0
     for u in range(units.supply_c.shape[0]):
         flow = units.flow_frac[u]
-        exchange = exchange_w_per_k(law, flow, loop_flow)
+        exchange = exchange_w_per_k(law, flow, loop.flow_frac[0])
         coolant = through_nodes_w_per_k(law, flow)
         supply, heat = units.supply_c[u], units.heat_w[u] + air_heat * units.around_w[u]
-        units.rejected_w[u] = exchange * (supply + heat / coolant - loop_c)
-        slope = (heat - units.rejected_w[u]) / law.coolant_j_per_k
-        units.supply_k_per_s[u] = slope
+        units.rejected_w[u] = exchange * (supply + heat / coolant - loop.supply_c[0])
+        units.supply_k_per_s[u] = (heat - units.rejected_w[u]) / law.coolant_j_per_k
         units.pump_w[u] = law.pump_w * flow
-        units.relax_per_s[u] = exchange / law.coolant_j_per_k
-        bend = units.heat_w_per_s[u] * (1.0 - exchange / coolant) + exchange * loop_slope
-        following_w = units.gpu_j_per_k[u] * slope
-        coming = (units.gpu_w[u] - units.heat_w[u] - following_w) / law.plate_lag_s
-        curvature = max(curvature, max(abs(bend), abs(coming)) / law.coolant_j_per_k)
-    return float(np.sqrt(2.0 / curvature))
+        kept = (1.0 - exchange / coolant) / law.coolant_j_per_k
+        bend = _foresee(units, u, exchange / law.coolant_j_per_k, kept, loop)
+        swing = abs(units.part_k_per_s[u, SLOW]) / units.part_per_s[u, SLOW]
+        if SURPRISE_FRAC * swing > 1.0:
+            hold_s = min(hold_s, np.sqrt(2.0 / (SURPRISE_FRAC * abs(bend))))
+    return float(hold_s)
 
 
 @kernel
-def advance_units(
-    units: UnitTable,
-    law: UnitLaw,
-    loop_flow: float,
-    loop_c: float,
-    loop_slope: float,
-    dt_s: float,
-) -> float:
+def _foresee(units: UnitTable, u: int, rate: float, kept: float, loop: LoopTable) -> float:
+    """Write the parts of the slope of T_s of unit *u*; return its second derivative [K/s2].
+
+    *rate* is that at which T_s alone would relax [1/s], *kept* what heat warms it by [K/J]. The
+    loop forces a part of its own rate; the other two are the unit's and its plates' own.
+    """
+    lag, slope = units.lag_s[u], units.supply_k_per_s[u]
+    storing = units.gpu_j_per_k[u] / lag
+    coming = (units.gpu_w[u] - units.heat_w[u]) / lag - storing * slope
+    bend = kept * coming - rate * (slope - loop.supply_k_per_s[0])
+    half = 0.5 * (rate + 1.0 / lag + storing * kept)
+    split = max(np.sqrt(max(half * half - rate / lag, 0.0)), 1e-3 * half)
+    fast_per_s = half + split
+    slow_per_s = max(rate / lag / fast_per_s, 1e-9)
+    loop_per_s = loop.relax_per_s[0]
+    apart = (slow_per_s - loop_per_s) * (fast_per_s - loop_per_s)
+    apart = apart if abs(apart) > 1e-6 * half * half else 1e-6 * half * half
+    forced = rate * loop.supply_k_per_s[0] * (1.0 / lag - loop_per_s) / apart
+    own, own_bend = slope - forced, bend + loop_per_s * forced
+    slow = (own_bend + fast_per_s * own) / (fast_per_s - slow_per_s)
+    part, per_s = units.part_k_per_s[u], units.part_per_s[u]
+    part[LOOP], part[SLOW], part[FAST] = forced, slow, own - slow
+    per_s[LOOP], per_s[SLOW], per_s[FAST] = loop_per_s, slow_per_s, fast_per_s
+    return float(bend)
+
+
+@kernel
+def foreseen_k(units: UnitTable, u: int, dt_s: float) -> float:
+    """Return how far T_s of unit *u* moves in *dt_s* [K]."""
+    moved = 0.0
+    for k in range(PARTS_COUNT):
+        moved += units.part_k_per_s[u, k] * gone_s(units.part_per_s[u, k], dt_s)
+    return moved
+
+
+@kernel
+def coolant_line(units: UnitTable, dt_s: float, inlet_c: Real, inlet_k_per_s: Real) -> None:
+    """Write the line by which GPUs take their coolant over a step: start [degC], slope [K/s].
+
+    It ends where the coolant does, and leaves a plate with the unit's lag where the coolant would.
+    """
+    for u in range(units.supply_c.shape[0]):
+        lag = units.lag_s[u]
+        line_s = lag - (lag + dt_s) * np.exp(-dt_s / lag)
+        behind = 0.0
+        for k in range(PARTS_COUNT):
+            behind += _behind_k(units.part_k_per_s[u, k], units.part_per_s[u, k], lag, dt_s)
+        slope = behind / line_s
+        inlet_c[u] = units.supply_c[u] + foreseen_k(units, u, dt_s) - slope * dt_s
+        inlet_k_per_s[u] = slope
+
+
+@kernel
+def _behind_k(slope: float, rate_per_s: float, lag_s: float, dt_s: float) -> float:
+    """Return what a plate at rest is behind a coolant whose *slope* dies away, after *dt_s* [K].
+
+    It does not count what the plate was behind at the start and has not forgotten.
+    """
+    rate = max(rate_per_s, 1e-6)
+    catching = gone_s(1.0 / lag_s - rate, dt_s) - gone_s(1.0 / lag_s, dt_s)
+    return float(slope / rate * np.exp(-rate * dt_s) * catching / lag_s)
+
+
+@kernel
+def advance_units(units: UnitTable, law: UnitLaw, loop: LoopTable, dt_s: float) -> float:
     """Advance T_s of each unit under the heat of the step; return the heat passed on [J]."""
     passed = 0.0
     air_heat = 0.0 if law.liquid else 1.0
+    loop_k_s = died_s2(loop.relax_per_s[0], dt_s) * loop.supply_k_per_s[0]
     for u in range(units.supply_c.shape[0]):
-        exchange = exchange_w_per_k(law, units.flow_frac[u], loop_flow)
+        exchange = exchange_w_per_k(law, units.flow_frac[u], loop.flow_frac[0])
         coolant = through_nodes_w_per_k(law, units.flow_frac[u])
-        heat = units.step_j[u] / dt_s + air_heat * units.around_w[u]
-        rate = exchange / law.coolant_j_per_k
-        lag = loop_slope / rate
-        level = loop_c + heat * (1.0 / exchange - 1.0 / coolant)
-        decay = np.exp(-rate * dt_s)
-        gap = units.supply_c[u] - level + lag
-        units.supply_c[u] = level + loop_slope * dt_s - lag + gap * decay
-        mean_k = (level - lag - loop_c) * dt_s + gap * (1.0 - decay) / rate
-        out = exchange * (mean_k + heat / coolant * dt_s)
-        units.heat_j[u] += heat * dt_s
+        heat = units.step_j[u] + air_heat * units.around_w[u] * dt_s
+        above_k_s = (units.supply_c[u] - loop.supply_c[0]) * dt_s - loop_k_s
+        for k in range(PARTS_COUNT):
+            above_k_s += units.part_k_per_s[u, k] * died_s2(units.part_per_s[u, k], dt_s)
+        rise = foreseen_k(units, u, dt_s)
+        explained = law.coolant_j_per_k * rise + exchange * above_k_s
+        surprise_w = (heat * (1.0 - exchange / coolant) - explained) / dt_s
+        rise += surprise_w / law.coolant_j_per_k * gone_s(exchange / law.coolant_j_per_k, dt_s)
+        units.supply_c[u] += rise
+        out = heat - law.coolant_j_per_k * rise
+        units.heat_j[u] += heat
         units.rejected_j[u] += out
         passed += out
     return passed

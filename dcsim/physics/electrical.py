@@ -9,7 +9,9 @@ back.
 
 Valid: loads up to the rating. Not modelled: a second path (A/B) to a rack, generators, transfer
 switches, breaker curves, reactive power, voltage.
-Accuracy: exact for held powers; the charge at depletion is zero to the rounding of float64.
+Accuracy: exact for held powers; the charge at depletion is zero to the rounding of float64. Loads
+that change within a step reach the meters, but not the batteries and the losses of that step, and a
+breaker opens at the next stop.
 Source: forms as LBNL and Galaxy VS curves suggest; coefficients in the catalogue, judgement there.
 """
 
@@ -138,16 +140,26 @@ def _evaluate_ups(
 
 
 @kernel
-def advance_path(path: Path, dt_s: float) -> None:
-    """Integrate batteries and accounts, powers held."""
-    ups, meter = path.ups, path.meter
+def advance_path(path: Path, plant_more_w: F64, live: Any, dt_s: float) -> None:
+    """Integrate batteries and accounts.
+
+    Racks and heat rejection count with what they drew; the rest, losses included, is held.
+    *plant_more_w* is by how much the plant of each feed drew more than at the start of the step.
+    """
+    rack, ups, meter = path.rack, path.ups, path.meter
+    it_more_j = cooling_more_j = 0.0
+    for r in range(rack.power_w.shape[0]):
+        if rack.powered[r]:
+            it_more_j += rack.drawn_j[r] - rack.power_w[r] * dt_s
+    for f in range(plant_more_w.shape[0]):
+        cooling_more_j += plant_more_w[f] * dt_s if live[f] else 0.0
     for u in range(ups.charge_j.shape[0]):
         ups.charge_j[u] -= ups.battery_w[u] * dt_s
         meter.battery_j[0] += ups.battery_w[u] * dt_s
-    meter.it_j[0] += meter.it_w[0] * dt_s
-    meter.cooling_j[0] += meter.cooling_w[0] * dt_s
+    meter.it_j[0] += meter.it_w[0] * dt_s + it_more_j
+    meter.cooling_j[0] += meter.cooling_w[0] * dt_s + cooling_more_j
     meter.loss_j[0] += meter.loss_w[0] * dt_s
-    meter.site_j[0] += meter.site_w[0] * dt_s
+    meter.site_j[0] += meter.site_w[0] * dt_s + it_more_j + cooling_more_j
 
 
 class ElectricalModel:
@@ -243,7 +255,9 @@ class ElectricalModel:
 
     def advance(self, _world: Any, dt_s: float) -> None:
         """Drain or charge batteries; add to the meters."""
-        advance_path(self._path, dt_s)
+        loop, share = self._site.loop, self._site.wiring.plant_frac
+        more_w = (loop.plant_j[0] / dt_s - loop.plant_w[0]) * share
+        advance_path(self._path, more_w, self._live, dt_s)
 
     def modes(self, _world: Any) -> dict[str, Any]:
         """Breakers, batteries, dark racks."""

@@ -88,33 +88,55 @@ def total(column: Any) -> float:
 
 
 @kernel(reduction=True)
-def lowest_of_8(column: Any, lowest: Any) -> None:
-    """Write the minimum of each eight entries of *column*; shapes (8 n,) and (n,)."""
+def lowest_of_nodes(column: Any, lowest: Any) -> None:
+    """Write the minimum of each node's GPUs, 8 or 4 of them; shapes (8 n,) or (4 n,), and (n,)."""
+    eight = column.shape[0] == 8 * lowest.shape[0]
     for i in range(lowest.shape[0]):
-        k = 8 * i
+        k = 8 * i if eight else 4 * i
         low = min(min(column[k], column[k + 1]), min(column[k + 2], column[k + 3]))
-        high = min(min(column[k + 4], column[k + 5]), min(column[k + 6], column[k + 7]))
-        lowest[i] = min(low, high)
+        if eight:
+            high = min(min(column[k + 4], column[k + 5]), min(column[k + 6], column[k + 7]))
+            low = min(low, high)
+        lowest[i] = low
 
 
 @kernel(reduction=True)
-def mean_of_8(column: Any, mean: Any) -> None:
-    """Write the mean of each eight entries of *column*; shapes (8 n,) and (n,)."""
-    eighth = column.dtype.type(0.125)
+def mean_of_nodes(column: Any, mean: Any) -> None:
+    """Write the mean of each node's GPUs, 8 or 4 of them; shapes (8 n,) or (4 n,), and (n,)."""
+    eight = column.shape[0] == 8 * mean.shape[0]
+    part = column.dtype.type(0.125 if eight else 0.25)
     for i in range(mean.shape[0]):
-        k = 8 * i
-        low = (column[k] + column[k + 1]) + (column[k + 2] + column[k + 3])
-        high = (column[k + 4] + column[k + 5]) + (column[k + 6] + column[k + 7])
-        mean[i] = (low + high) * eighth
+        k = 8 * i if eight else 4 * i
+        whole = (column[k] + column[k + 1]) + (column[k + 2] + column[k + 3])
+        if eight:
+            whole += (column[k + 4] + column[k + 5]) + (column[k + 6] + column[k + 7])
+        mean[i] = whole * part
 
 
 @kernel(reduction=True)
 def largest(column: Any) -> float:
-    """Return the maximum of a contiguous slice of 8 n entries, at least 8, as float64."""
+    """Return the maximum of a contiguous slice of at least one entry, as float64."""
     most = column[0]
-    for i in range(column.shape[0] // 8):
+    eights = column.shape[0] // 8
+    for i in range(eights):
         k = 8 * i
         low = max(max(column[k], column[k + 1]), max(column[k + 2], column[k + 3]))
         high = max(max(column[k + 4], column[k + 5]), max(column[k + 6], column[k + 7]))
         most = max(most, max(low, high))
+    for i in range(8 * eights, column.shape[0]):
+        most = max(most, column[i])
     return float(most)
+
+
+@kernel
+def gone_s(rate_per_s: float, dt_s: float) -> float:
+    """Return the integral over *dt_s* of what dies away at this rate, starting from 1 [s]."""
+    rate = rate_per_s if abs(rate_per_s) > 1e-9 else 1e-9
+    return float(-np.expm1(-rate * dt_s) / rate)
+
+
+@kernel
+def died_s2(rate_per_s: float, dt_s: float) -> float:
+    """Return the integral over *dt_s* of `gone_s` [s2]."""
+    rate = rate_per_s if abs(rate_per_s) > 1e-6 else 1e-6
+    return float((dt_s - gone_s(rate, dt_s)) / rate)

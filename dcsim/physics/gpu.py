@@ -32,12 +32,13 @@ import numpy as np
 
 from dcsim.contract import NEVER_NS, Fact, Holds
 from dcsim.kernel import kernel, serial_and_threaded
+from dcsim.physics.cooling import coolant_line
 from dcsim.physics.elementary import (
     exp,
     largest,
-    lowest_of_8,
+    lowest_of_nodes,
     magic_of,
-    mean_of_8,
+    mean_of_nodes,
     power_2_5ths,
     scratch,
     total,
@@ -80,15 +81,14 @@ class GpuLaw(NamedTuple):
 class Coolant(NamedTuple):
     """What cools each group of GPUs, those of one cooling unit; shape (groups_count,).
 
-    *first_rack* has groups_count + 1 entries, *first_gpu* racks_count + 1. The inlet follows a
-    ramp whose slope is the mean of one that dies away at the rate *relax_per_s*.
+    *first_rack* has groups_count + 1 entries, *first_gpu* racks_count + 1. Over a step the inlet
+    is a ramp.
     """
 
     first_rack: Any
     first_gpu: Any
     inlet_c: Real
     inlet_k_per_s: Real
-    relax_per_s: Any
     plate_w_per_k: Real
 
 
@@ -97,7 +97,6 @@ class GroupSums(NamedTuple):
 
     power_w: Any
     heat_w: Any
-    heat_w_per_s: Any
     package_c_max: Any
     rise_k_per_s_max: Any
     heat_j: Any
@@ -116,14 +115,12 @@ def evaluate_slice(
     clock: Any,
     power: Any,
     heat: Any,
-    slope: Any,
     rise: Any,
     law: GpuLaw,
     inlet_c: Any,
-    inlet_k_per_s: Any,
     film: Any,
 ) -> None:
-    """Write clock, power, heat to the coolant and its slope for one group, shape (n,)."""
+    """Write clock, power, heat to the coolant and rise of one group, shape (n,)."""
     real = temp.dtype.type
     magic = real(magic_of(temp.itemsize))
     through = real(1) / law.package_plate_k_per_w
@@ -142,9 +139,7 @@ def evaluate_slice(
         clock[i] = power_2_5ths(active / full, real)
         power[i] = on[i] * (held + min(active, dynamic[i] * load[i] * ceiling[i]))
         flow = (temp[i] - plate[i]) * through
-        out = conductance[i] * film
-        heat[i] = (plate[i] - inlet_c) * out
-        slope[i] = ((flow - heat[i]) * per_plate - inlet_k_per_s) * out
+        heat[i] = (plate[i] - inlet_c) * conductance[i] * film
         rise[i] = max((power[i] - flow) * per_package, (flow - heat[i]) * per_plate)
 
 
@@ -158,19 +153,36 @@ def regime_slice(
     on: Any,
     ceiling: Any,
     power: Any,
+    conductance: Any,
     constant: Any,
     by_package: Any,
     by_plate: Any,
     law: GpuLaw,
+    inlet_c: Any,
+    film: Any,
+    settled_frac: Any,
 ) -> None:
-    """Write P = constant + by_package T_j + by_plate T_c for one group, as its regime has it."""
+    """Write P = constant + by_package T_j + by_plate T_c for one group, as its regime has it.
+
+    Leakage is a line to where the package comes in the step: by *settled_frac* to its rest at the
+    present power, with the coolant at *inlet_c*. The line has the right end where GPUs settle and
+    forget the way, and the right mean where they do not.
+    """
     real = temp.dtype.type
     magic = real(magic_of(temp.itemsize))
     through = real(1) / law.package_plate_k_per_w
     control = law.package_j_per_k / law.control_s
     idle = real(law.idle_frac)
+    fold = settled_frac * law.leak_fold_per_k
+    first = real(1 / 3) + settled_frac * real(1 / 6)
+    second = real(1 / 12) + settled_frac * real(1 / 12)
     for i in range(temp.shape[0]):
         leaking = leak[i] * exp((temp[i] - real(60)) * law.leak_fold_per_k, real, magic)
+        rest_c = inlet_c + power[i] * (
+            law.package_plate_k_per_w + real(1) / (conductance[i] * film)
+        )
+        x = min(max((rest_c - temp[i]) * fold, real(-1)), real(1))
+        steeper = real(1) + x * (first + x * second)
         full = dynamic[i] * load[i]
         base = law.static_w + leaking
         allowed = (law.limit_c - plate[i]) * through + control * (law.limit_c - temp[i])
@@ -181,7 +193,7 @@ def regime_slice(
         capped = (cap < min(allowed, free)) & (cap > floor)
         share = real(1) - load[i] if capped else real(1)
         share = share if load[i] > real(0) else idle
-        g = on[i] * leaking * law.leak_fold_per_k * share
+        g = on[i] * leaking * law.leak_fold_per_k * steeper * share
         g = -control if throttled else g
         h = -through if throttled else real(0)
         by_package[i] = g
@@ -190,9 +202,10 @@ def regime_slice(
 
 
 @kernel
-def relaxed(slope: Any, lags_count: float) -> Any:
-    """Return the mean of a slope that dies away over a step of so many of its time constants."""
-    return type(slope)(slope * (1.0 - np.exp(-lags_count)) / max(lags_count, 1e-9))
+def settled_frac(law: GpuLaw, film: Any, dt_s: Any) -> Any:
+    """Return how much of the way to its rest a GPU comes in *dt_s*, by the lag of its plate [-]."""
+    lags_count = dt_s * film / (law.package_j_per_k + law.plate_j_per_k)
+    return type(dt_s)(-np.expm1(-lags_count))
 
 
 def _evaluate_groups(
@@ -207,13 +220,14 @@ def _evaluate_groups(
     last: int,
 ) -> None:
     """Evaluate groups *first* to *last*: sums by rack and group, clock by node."""
-    heat_w, heat_w_per_s, power_w = sums.heat_w, sums.heat_w_per_s, sums.power_w
+    heat_w, power_w = sums.heat_w, sums.power_w
     package_c_max, rise_k_per_s_max = sums.package_c_max, sums.rise_k_per_s_max
+    per_node = gpu.temp_c.shape[0] // node_clock.shape[0]
     for group in range(first, last):
         racks = range(coolant.first_rack[group], coolant.first_rack[group + 1])
         lo = coolant.first_gpu[racks.start]
         hi = coolant.first_gpu[racks.stop]
-        work = scratch(3, hi - lo, gpu.temp_c)
+        work = scratch(2, hi - lo, gpu.temp_c)
         evaluate_slice(
             gpu.temp_c[lo:hi],
             gpu.plate_c[lo:hi],
@@ -227,18 +241,16 @@ def _evaluate_groups(
             gpu.power_w[lo:hi],
             work[0],
             work[1],
-            work[2],
             law,
             coolant.inlet_c[group],
-            coolant.inlet_k_per_s[group],
             coolant.plate_w_per_k[group],
         )
         heat_w[group] = total(work[0, : hi - lo])
-        heat_w_per_s[group] = total(work[1, : hi - lo])
-        rise_k_per_s_max[group] = largest(work[2, : hi - lo])
+        rise_k_per_s_max[group] = largest(work[1, : hi - lo])
         package_c_max[group] = largest(gpu.temp_c[lo:hi])
-        lowest_of_8(gpu.clock_frac[lo:hi], node_clock[lo // 8 : hi // 8])
-        mean_of_8(gpu.clock_frac[lo:hi], node_mean_clock[lo // 8 : hi // 8])
+        begin, end = lo // per_node, hi // per_node
+        lowest_of_nodes(gpu.clock_frac[lo:hi], node_clock[begin:end])
+        mean_of_nodes(gpu.clock_frac[lo:hi], node_mean_clock[begin:end])
         in_group_w = 0.0
         for rack in racks:
             rack_w[rack] = total(gpu.power_w[coolant.first_gpu[rack] : coolant.first_gpu[rack + 1]])
@@ -272,10 +284,14 @@ def _advance_groups(
             gpu.on_frac[lo:hi],
             gpu.ceiling_x[lo:hi],
             gpu.power_w[lo:hi],
+            gpu.conductance_x[lo:hi],
             work[0],
             work[1],
             work[2],
             law,
+            coolant.inlet_c[group] + coolant.inlet_k_per_s[group] * dt_s,
+            coolant.plate_w_per_k[group],
+            settled_frac(law, coolant.plate_w_per_k[group], dt_s),
         )
         advance_slice(
             gpu.temp_c[lo:hi],
@@ -288,7 +304,7 @@ def _advance_groups(
             work[4],
             law,
             coolant.inlet_c[group],
-            relaxed(coolant.inlet_k_per_s[group], coolant.relax_per_s[group] * dt_s),
+            coolant.inlet_k_per_s[group],
             coolant.plate_w_per_k[group],
             dt_s,
         )
@@ -316,8 +332,8 @@ def clock_under_cap(gpu: GpuTable, law: GpuLaw, node_clock: Real, node_mean_cloc
     """Return the clocks under the power cap alone [-], by GPU; write lowest and mean by node."""
     clock = np.empty_like(gpu.temp_c)
     cap_clock_slice(gpu.temp_c, gpu.leak_w, gpu.dynamic_w, gpu.load_frac, gpu.ceiling_x, clock, law)
-    lowest_of_8(clock, node_clock)
-    mean_of_8(clock, node_mean_clock)
+    lowest_of_nodes(clock, node_clock)
+    mean_of_nodes(clock, node_mean_clock)
     return clock
 
 
@@ -337,7 +353,7 @@ class GpuModel:
     """
 
     reads = ("unit.flow_frac",)
-    writes = ("rack.gpu_w", "unit.heat_w", "node.clock_frac")
+    writes = ("rack.gpu_w", "unit.heat_w", "unit.lag_s", "node.clock_frac")
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -349,13 +365,11 @@ class GpuModel:
             first_gpu=site.rack.first_node * site.gpus_per_node,
             inlet_c=np.zeros(units, site.gpu.temp_c.dtype),
             inlet_k_per_s=np.zeros(units, site.gpu.temp_c.dtype),
-            relax_per_s=site.unit.relax_per_s,
             plate_w_per_k=np.zeros(units, site.gpu.temp_c.dtype),
         )
         self._sums = GroupSums(
             power_w=site.unit.gpu_w,
             heat_w=site.unit.heat_w,
-            heat_w_per_s=site.unit.heat_w_per_s,
             package_c_max=np.zeros(units),
             rise_k_per_s_max=np.zeros(units),
             heat_j=site.unit.step_j,
@@ -374,8 +388,9 @@ class GpuModel:
         """Write clocks and powers, and their sums by node, rack and cooling unit."""
         site, coolant = self._site, self._coolant
         coolant.inlet_c[:] = site.unit.supply_c
-        coolant.inlet_k_per_s[:] = 0.0  # not known before the plant has evaluated
-        coolant.plate_w_per_k[:] = 1.0 / site.plate_k_per_w(site.unit.flow_frac)
+        k_per_w = site.plate_k_per_w(site.unit.flow_frac)
+        coolant.plate_w_per_k[:] = 1.0 / k_per_w
+        site.unit.lag_s[:] = (self.law.package_j_per_k + self.law.plate_j_per_k) * k_per_w
         self._evaluate(
             site.gpu,
             self.law,
@@ -402,11 +417,9 @@ class GpuModel:
 
     def advance(self, _world: Any, dt_s: float) -> None:
         """Advance all temperatures; write the energies of the step by rack and cooling unit."""
-        site = self._site
-        self._coolant.inlet_k_per_s[:] = site.unit.supply_k_per_s
-        self._advance(
-            site.gpu, self.law, self._coolant, self._sums, site.rack.step_j, self._real(dt_s)
-        )
+        site, coolant = self._site, self._coolant
+        coolant_line(site.unit, dt_s, coolant.inlet_c, coolant.inlet_k_per_s)
+        self._advance(site.gpu, self.law, coolant, self._sums, site.rack.step_j, self._real(dt_s))
 
     def modes(self, _world: Any) -> dict[str, Any]:
         """Which GPUs are on, one bit each."""

@@ -1,8 +1,9 @@
 """The fabric: which share of its bandwidth each node still has.
 
 A rail of a node is worth the product of its cable's, its leaf's and its leaf's uplinks' share. The
-traffic of a dead rail takes NVLink to the node's other rails, so a node is worth the mean of its
-rails. With two rails dead or more the node is lost to its job.
+traffic of a job that lies in one scalable unit never leaves the leaves: its nodes' rails are worth
+the first two. The traffic of a dead rail takes NVLink to the node's other rails, so a node is worth
+the mean of its rails. With two rails dead or more the node is lost to its job.
 
 Valid: traffic spread evenly over rails and uplinks (ECMP without collisions, part of the nominal
 efficiency). Not modelled: congestion between jobs, per-flow paths, the time of rerouting.
@@ -16,12 +17,14 @@ import numpy as np
 
 from dcsim.contract import NEVER_NS, Fact, Holds
 from dcsim.world.site import Site
+from dcsim.world.tables import Bool
 
 DEAD_RAILS_MAX = 1
 
 
 class NetworkModel:
-    """Bandwidth of nodes; evaluated only when a share of capacity has changed.
+    """Bandwidth of nodes; evaluated only when a share of capacity has changed, or a job's place
+    while uplinks are missing.
 
     Facts: `rails_lost` and `rails_back` (node).
     """
@@ -33,19 +36,39 @@ class NetworkModel:
         self._site = site
         self._seen = -1
         self._reach = site.node.reachable.copy()
+        self._thinned = False
+        self._rails, self._near_rails = np.ones((2, *site.clos.leaf_of_nic.shape))
 
     def evaluate(self, _world: Any, _now_ns: int) -> Holds:
         """Write the share of bandwidth of every node."""
-        site = self._site
-        if site.net.version[0] != self._seen:
-            self._seen = int(site.net.version[0])
-            clos = site.clos
-            uplinks = clos.uplink_frac(site.net.spine_frac, np.ones(clos.cores_count))
-            leaf = site.net.leaf_frac * uplinks
-            rails = site.net.link_frac.reshape(clos.leaf_of_nic.shape) * leaf[clos.leaf_of_nic]
-            site.node.rails_frac[:] = rails.mean(axis=1)
+        changed = self._site.net.version[0] != self._seen
+        if changed:
+            self._look()
+        if changed or self._thinned:
+            inside = self._inside()[:, None]
+            rails = np.where(inside, self._near_rails, self._rails)
+            self._site.node.rails_frac[:] = rails.mean(axis=1)
             self._reach = (rails <= 0.0).sum(axis=1) <= DEAD_RAILS_MAX
         return Holds(NEVER_NS, np.inf)
+
+    def _look(self) -> None:
+        """Take what every rail is worth, within its unit and out of it."""
+        net, clos = self._site.net, self._site.clos
+        self._seen = int(net.version[0])
+        uplinks = clos.uplink_frac(net.spine_frac, np.ones(clos.cores_count))
+        self._thinned = bool((uplinks < 1.0).any())
+        link = net.link_frac.reshape(clos.leaf_of_nic.shape)
+        self._near_rails = link * net.leaf_frac[clos.leaf_of_nic]
+        self._rails = self._near_rails * uplinks[clos.leaf_of_nic]
+
+    def _inside(self) -> Bool:
+        """Return which nodes serve a job that lies in one unit."""
+        unit = self._site.clos.unit_of_node
+        inside = np.zeros(len(unit), np.bool_)
+        for placement in self._site.placement.values():
+            own = unit[placement.nodes]
+            inside[placement.nodes] |= own.min() == own.max()
+        return inside
 
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:
         """Flip the nodes whose count of dead rails crossed the limit."""

@@ -49,7 +49,8 @@ def rack_power(racks: RackTable, nodes: NodeTable, units: UnitTable, law: NodeLa
             k += 1
         share = (load - law.load_frac[k - 1]) / (law.load_frac[k] - law.load_frac[k - 1])
         better = law.efficiency_frac[k] - law.efficiency_frac[k - 1]
-        racks.power_w[rack] = out / (law.efficiency_frac[k - 1] + min(share, 1.0) * better)
+        racks.efficiency_frac[rack] = law.efficiency_frac[k - 1] + min(share, 1.0) * better
+        racks.power_w[rack] = out / racks.efficiency_frac[rack]
         units.around_w[racks.unit[rack]] += racks.power_w[rack] - racks.gpu_w[rack]
 
 
@@ -85,10 +86,12 @@ class NodeModel:
         return []
 
     def advance(self, _world: Any, dt_s: float) -> None:
-        """Add the energy of the step to the accounts of the racks."""
+        """Add the energy of the step to the accounts of the racks; the supplies lose as before."""
         racks = self._site.rack
         racks.gpu_j[:] += racks.step_j
-        racks.energy_j[:] += racks.power_w * dt_s
+        around_w = racks.power_w * racks.efficiency_frac - racks.gpu_w
+        racks.drawn_j[:] = (racks.step_j + around_w * dt_s) / racks.efficiency_frac
+        racks.energy_j[:] += racks.drawn_j
 
     def modes(self, _world: Any) -> dict[str, Any]:
         """No modes."""

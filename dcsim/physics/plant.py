@@ -20,13 +20,13 @@ import numpy as np
 
 from dcsim.contract import NEVER_NS, Fact, Holds
 from dcsim.kernel import kernel
-from dcsim.physics.cooling import UnitLaw, advance_units, evaluate_units, ntu_of
+from dcsim.physics.cooling import SLOW, UnitLaw, advance_units, evaluate_units, ntu_of
 from dcsim.physics.rejection import LoopLaw, advance_loop, evaluate_loop
 from dcsim.world.cooling import cooler_ua_w_per_k, loop_w_per_k
 from dcsim.world.site import Site
 from dcsim.world.tables import LoopTable, UnitTable, WeatherTable
 
-TOLERANCE_K = 0.5
+TOLERANCE_K = 0.1
 """Hold tolerance of supply temperatures [K], see Accuracy above."""
 HALL_FAN_FRAC = 0.04
 """Electricity of the hall's fans over the heat they move, see Source above."""
@@ -38,14 +38,16 @@ def evaluate_plant(
 ) -> float:
     """Write every rate of the plant; return the longest hold for an error of 1 K [s]."""
     hall_w = units.around_w.sum() if unit_law.liquid else 0.0
-    units_s = evaluate_units(
-        units, unit_law, loop.flow_frac[0], loop.supply_c[0], loop.supply_k_per_s[0]
-    )
+    units_s = evaluate_units(units, unit_law, loop)
     pumps_w = units.pump_w.sum() + loop_law.pump_w * loop.flow_frac[0]
     loop.other_w[0] = hall_w * (1.0 + HALL_FAN_FRAC) + pumps_w
     heat_w = units.rejected_w.sum() + loop.other_w[0]
     loop_s = evaluate_loop(loop, loop_law, heat_w, air.dry_bulb_c[0])
     loop.plant_w[0] += hall_w * HALL_FAN_FRAC
+    coming_w = units.gpu_w.sum() - units.heat_w.sum()
+    if heat_w + max(coming_w, 0.0) > loop.most_w[0]:
+        bend = abs(coming_w) * units.part_per_s[:, SLOW].max() / loop_law.water_j_per_k
+        loop_s = min(loop_s, np.sqrt(2.0 / max(bend, 1e-12)))
     return min(units_s, loop_s)
 
 
@@ -59,10 +61,10 @@ def advance_plant(
     dt_s: float,
 ) -> None:
     """Advance the units, then the loop with what they passed on."""
-    passed_j = advance_units(
-        units, unit_law, loop.flow_frac[0], loop.supply_c[0], loop.supply_k_per_s[0], dt_s
-    )
+    passed_j = advance_units(units, unit_law, loop, dt_s)
     advance_loop(loop, loop_law, passed_j + loop.other_w[0] * dt_s, air.dry_bulb_c[0], dt_s)
+    hall_w = units.around_w.sum() if unit_law.liquid else 0.0
+    loop.plant_j[0] += hall_w * HALL_FAN_FRAC * dt_s
 
 
 class PlantModel:
@@ -115,7 +117,6 @@ def unit_law(site: Site) -> UnitLaw:
         facility_w_per_k=facility * served,
         ua_w_per_k=ua * served,
         coolant_j_per_k=sheet["coolant_j_per_k"] * served,
-        plate_lag_s=site.sheets["gpu"]["plate_j_per_k"] * float(site.plate_k_per_w(np.ones(1))[0]),
         pump_w=sheet["pump_w"] * served,
         liquid=site.sheets["node"].text("cooling") != "air",
     )

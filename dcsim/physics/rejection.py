@@ -13,7 +13,8 @@ sheet's design point, where its two sides count alike; the water's goes with the
 cooler as its power 0.85, circuits being laid out for the flow of the site. Heat follows the air
 flow as its power 0.8, so fans turn at y = (dry/most)^(1/0.8), draw y^3, and never less than their
 lowest speed. A chiller draws kW per kW as a straight line in its lift. In a step the loop keeps the
-regime that it starts in (controlled, saturated, idle), each a single exponential.
+regime that it starts in (controlled, saturated, idle), each a single exponential; electricity of a
+step is that of the mean heat that it took away.
 
 Valid: air -30 to 50 degC, supply 5 to 60 degC, chilled leaving at 12 degC or above (the
 line for the lift saturates at a COP near 10). Not modelled: the lock-out of chillers, ice,
@@ -70,27 +71,41 @@ def dry_most_w_per_k(law: LoopLaw, flow: float, dry_frac: float) -> float:
 
 
 @kernel
+def electricity_w(
+    loop: LoopTable, law: LoopLaw, heat_w: float, removed_w: float, supply_c: float, air_c: float
+) -> tuple[float, float]:
+    """Return the electricity of dry coolers and chillers, and what the dry coolers take [W].
+
+    *heat_w* warms the water that comes back at *supply_c*; *removed_w* is to be taken from it.
+    """
+    flow, dry_frac = loop.flow_frac[0], loop.dry_frac[0]
+    back_c = supply_c + heat_w / (law.water_w_per_k * max(flow, 0.01))
+    most = dry_most_w_per_k(law, flow, dry_frac) * max(back_c - air_c, 0.0)
+    dry = min(removed_w, most)
+    air_flow = (dry / most) ** (1.0 / law.air_exponent) if most > 0.0 else 0.0
+    air_flow = max(air_flow, law.fan_min_frac) if dry > 0.0 else 0.0
+    lift = (air_c + law.condenser_k) - (supply_c - law.evaporator_k)
+    per_w = law.chiller_fixed_frac + law.chiller_per_k * max(lift, law.chiller_lift_min_k)
+    fans = law.fan_w * law.coolers_count * dry_frac * air_flow**3
+    return fans + (removed_w - dry) * (per_w + law.chiller_fan_frac), dry
+
+
+@kernel
 def evaluate_loop(loop: LoopTable, law: LoopLaw, heat_w: float, air_c: float) -> float:
     """Write heat flows, slope and electricity of the loop; return the longest hold for 1 K [s]."""
     flow, supply = loop.flow_frac[0], loop.supply_c[0]
-    dry_frac, chiller_frac = loop.dry_frac[0], loop.chiller_frac[0]
     back = supply + heat_w / (law.water_w_per_k * max(flow, 0.01))
-    per_k = dry_most_w_per_k(law, flow, dry_frac)
-    most = per_k * max(back - air_c, 0.0)
+    per_k = dry_most_w_per_k(law, flow, loop.dry_frac[0])
+    most = per_k * max(back - air_c, 0.0) + law.chiller_w * loop.chiller_frac[0]
     need = max(heat_w + law.water_j_per_k * (supply - law.setpoint_c) / CONTROL_S, 0.0)
-    need = need if flow > 0.0 else 0.0
-    dry = min(need, most)
-    chilled = min(need - dry, law.chiller_w * chiller_frac)
-    loop.heat_w[0], loop.dry_w[0], loop.chilled_w[0] = heat_w, dry, chilled
-    slope = (heat_w - dry - chilled) / law.water_j_per_k
+    removed = min(need, most) if flow > 0.0 else 0.0
+    plant_w, dry = electricity_w(loop, law, heat_w, removed, supply, air_c)
+    loop.heat_w[0], loop.dry_w[0], loop.chilled_w[0] = heat_w, dry, removed - dry
+    slope = (heat_w - removed) / law.water_j_per_k
     loop.supply_k_per_s[0] = slope
-    air_flow = (dry / most) ** (1.0 / law.air_exponent) if most > 0.0 else 0.0
-    air_flow = max(air_flow, law.fan_min_frac) if dry > 0.0 else 0.0
-    lift = (air_c + law.condenser_k) - (supply - law.evaporator_k)
-    per_w = law.chiller_fixed_frac + law.chiller_per_k * max(lift, law.chiller_lift_min_k)
-    fans = law.fan_w * law.coolers_count * dry_frac * air_flow**3
-    loop.plant_w[0] = fans + chilled * (per_w + law.chiller_fan_frac)
+    loop.most_w[0], loop.plant_w[0] = most, plant_w
     loop.pump_w[0] = law.pump_w * flow
+    loop.relax_per_s[0] = per_k / law.water_j_per_k if need > most else 1.0 / CONTROL_S
     bend = abs(slope) * max(1.0 / CONTROL_S, per_k / law.water_j_per_k)
     return float(np.sqrt(2.0 / max(bend, 1e-12)))
 
@@ -103,7 +118,7 @@ def advance_loop(
     air_c: float,
     dt_s: float,
 ) -> None:
-    """Advance T_f under *heat_j* [J]; add the heat in and the heat that left to the accounts."""
+    """Advance T_f under *heat_j* [J]; account for heat in, heat out and electricity."""
     flow, supply = loop.flow_frac[0], loop.supply_c[0]
     dry_frac, chiller_frac = loop.dry_frac[0], loop.chiller_frac[0]
     heat = heat_j / dt_s
@@ -134,3 +149,5 @@ def advance_loop(
             rejected = chilled * dt_s
     loop.heat_j[0] += heat_j
     loop.rejected_j[0] += rejected
+    mean_c = 0.5 * (supply + loop.supply_c[0])
+    loop.plant_j[0] = electricity_w(loop, law, heat, rejected / dt_s, mean_c, air_c)[0] * dt_s

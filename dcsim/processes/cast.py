@@ -10,6 +10,7 @@ from dcsim.contract import Fact, Model
 from dcsim.engine import Island, Sim
 from dcsim.inputs.records import NS_PER_S, Record, ns
 from dcsim.physics.gpu import GpuModel
+from dcsim.processes.causes import BROKEN, ENDS, Causes
 from dcsim.processes.dimensions import write_job
 from dcsim.processes.jobs import JobLife
 from dcsim.processes.log import EventLog
@@ -63,6 +64,7 @@ class Cast:
         self._unplaced = {of_job[name].job: of_job[name] for of_job in plans for name in of_job}
         self.sim = Sim(list(self.islands.values()), self._deliver)
         self.log = EventLog(trace.row, lambda: self.sim.now_ns)
+        self.causes = Causes(lambda: self.sim.now_ns)
         self.scheduler = Scheduler(self.sites, plans, self._make_job)
         self.lives = {
             name: NodeLives(self.sim, self.islands[name], site, self.log, self.scheduler.tell)
@@ -76,6 +78,7 @@ class Cast:
             self.lives,
             self.scheduler,
             self.log,
+            self.causes,
             job_index,
             trace.rows,
         )
@@ -151,24 +154,33 @@ class Cast:
         site = self.sites[island.name]
         lives = self.lives[site.name]
         if fact.kind == "shutdown":
-            cause = self.outside.cause_of(site, "gpu", fact.row)
+            cause = self.causes.of(site, "gpu", fact.row)
             value = float(fact.payload)
             event = self.log.add("shutdown", site, "gpu", fact.row, because=cause, value=value)
             lives.put(fact.row // site.gpus_per_node, "hold", "hot", event)
         elif fact.table == "rack":
-            cause = self.outside.cause_of(site, "rack", fact.row)
+            cause = self.causes.of(site, "rack", fact.row)
             lost = fact.kind == "power_lost"
             event = self.log.add("down" if lost else "up", site, "rack", fact.row, because=cause)
             first, last = site.rack.first_node[fact.row : fact.row + 2].tolist()
             for node in range(first, last):
                 lives.put(node, "hold" if lost else "release", "power", event)
         elif fact.kind in ("rails_lost", "rails_back"):
-            cause = self.outside.cause_of(site, "leaf", -1)
+            cause = self.causes.of(site, "node", fact.row)
             kind = "hold" if fact.kind == "rails_lost" else "release"
             lives.put(fact.row, kind, "rails", cause)
-        elif fact.kind in LOGGED:
-            cause = self.outside.cause_of(site, fact.table, fact.row)
-            self.log.add(LOGGED[fact.kind], site, fact.table, fact.row, because=cause)
+        else:
+            self._note_plant(site, fact)
+
+    def _note_plant(self, site: Site, fact: Fact) -> None:
+        """Log what happens to a thing of the plant; it may be the cause of what follows."""
+        if fact.kind in LOGGED:
+            cause = self.causes.of(site, fact.table, fact.row)
+            event = self.log.add(LOGGED[fact.kind], site, fact.table, fact.row, because=cause)
+            if fact.kind not in ENDS:
+                self.causes.broke(site, fact, event)
+        if fact.kind in ENDS and fact.table in BROKEN:
+            self.causes.mended(site, fact)
 
 
 def _island(site: Site, models: Sequence[Model]) -> Island:

@@ -150,14 +150,13 @@ class JobLife:
         self._after("phase_over", ns(self.plan.checkpoints.remote.stall_s))
 
     def saved(self, fact: Fact) -> None:
-        """Note the save; it is durable once drained. Run on."""
-        self.progress.save(self._sim.now_ns)
-        self._log.add("job_checkpoint", self._site, job=self.plan.job, value=self.progress.steps())
+        """The save is made, and durable once drained; run on."""
+        self._save(drained=False)
         self.run(fact)
 
     def pause_to_evaluate(self, _fact: Fact) -> None:
-        """Use the GPUs for an evaluation; no steps are made."""
-        self._stand_still(self.plan.load_frac)
+        """Evaluate with GPUs and hosts as busy as in training; no steps are made."""
+        self._stand_still(self.plan.load_frac, 1.0)
         self._after("phase_over", ns(self.plan.evaluation_for_s))
 
     def evaluated(self, fact: Fact) -> None:
@@ -231,7 +230,7 @@ class JobLife:
     def save_and_leave(self, fact: Fact) -> None:
         """Save first: work is planned, so nothing is lost."""
         self._stand_still()
-        self.progress.save(self._sim.now_ns, drained=True)
+        self._save(drained=True)
         self.leave_nodes(fact)
 
     def leave_nodes(self, fact: Fact) -> None:
@@ -249,6 +248,12 @@ class JobLife:
             self._scheduler.ask(self)
 
     # Parts
+
+    def _save(self, *, drained: bool) -> None:
+        """Save the present step."""
+        safe_ns = self.progress.save(self._sim.now_ns, drained=drained)
+        job, step = self.plan.job, self.progress.steps()
+        self._log.add("job_checkpoint", self._site, job=job, value=step, durable_ns=safe_ns)
 
     def _leave(self, loss: Loss, *, unexpected: bool) -> None:
         """Stand still because of *loss*, and log it."""
@@ -286,13 +291,17 @@ class JobLife:
         """Tell physics which node serves which stage of which replica."""
         seat_node = self.nodes[self.plan.seat_place]
         self._site.placement[self.plan.job] = Placement(
-            self.plan.step, np.ascontiguousarray(seat_node), np.sort(self.nodes)
+            self.plan.step_on(self._site, self.nodes),
+            np.ascontiguousarray(seat_node),
+            np.sort(self.nodes),
         )
 
-    def _stand_still(self, load_frac: float | None = None) -> None:
+    def _stand_still(self, load_frac: float | None = None, busy_frac: float = 0.0) -> None:
+        """Make no steps; the GPUs wait and the hosts are idle unless they have other work."""
         with self._sim.change(f"{self.plan.name} stops", self._island) as edit:
             edit.put("job.running", self.plan.job, False)
-            self._load(edit, self.plan.wait_frac if load_frac is None else load_frac, 0.0)
+            load_frac = self.plan.wait_frac if load_frac is None else load_frac
+            self._load(edit, load_frac, busy_frac)
         self.progress.stop(self._sim.now_ns)
         self._drop_timers()
         if self._target is not None:

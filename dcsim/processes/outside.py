@@ -2,11 +2,11 @@
 
 Scripted faults set the share of capacity that remains of what they match, and set it back when they
 are over; where several faults hit one thing, the worst counts. Of a GPU, node or rack it is the
-share of the clock, and none is a node that is down.
+share of the clock, never below the lowest that its GPUs have, and none is a node that is down.
 """
 
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from dcsim.contract import Fact
 from dcsim.engine import Inbox, Island, Sim
 from dcsim.inputs.records import Record, ns
 from dcsim.physics.gpu import EXPONENT
-from dcsim.processes.log import NO_CAUSE, EventLog, Write
+from dcsim.processes.causes import Causes
+from dcsim.processes.log import EventLog, Write
 from dcsim.processes.nodes import NodeLives
 from dcsim.processes.scheduler import Scheduler
 from dcsim.trace.schema import THING_KIND_ID_OF
@@ -26,7 +27,6 @@ from dcsim.world.tables import F64, I64
 
 INPUT_PRIORITY = 2
 
-LOWEST_CLOCK = 0.01
 COLUMNS = {
     "gpu": "gpu.ceiling_x",
     "node": "gpu.ceiling_x",
@@ -66,6 +66,7 @@ class Outside:
         lives: Mapping[str, NodeLives],
         scheduler: Scheduler,
         log: EventLog,
+        causes: Causes,
         job_index: Mapping[str, int],
         write_rows: Write,
     ) -> None:
@@ -75,11 +76,11 @@ class Outside:
         self._lives = lives
         self._scheduler = scheduler
         self._log = log
+        self._causes = causes
         self._job_index = job_index
         self._write = write_rows
         self._active: list[Active] = []
         self._next_air: dict[str, list[tuple[int, float, float]]] = {name: [] for name in sites}
-        self._because: dict[tuple[str, str, int], int] = {}
         self.watched: list[tuple[Match, int]] = []
 
     def feed(self, records: Sequence[Record]) -> Generator[simpy.Event, Fact, None]:
@@ -98,17 +99,6 @@ class Outside:
                 yield inbox.get()
             payload = json.loads(record.payload)
             getattr(self, f"_{record.kind}")(record.target, payload)
-
-    def cause_of(self, site: Site, kind: str, row: int) -> int:
-        """Return the last fault of what *row* of *kind* depends on, or NO_CAUSE.
-
-        Nearest first: the cooling unit or the PDU, its UPS, its feed, then the shared plant.
-        """
-        for above, rows in _above(site, kind, row):
-            events = [self._because.get((site.name, above, r), NO_CAUSE) for r in rows]
-            if max(events, default=NO_CAUSE) != NO_CAUSE:
-                return max(events)
-        return NO_CAUSE
 
     def _weather(self, target: str, payload: dict[str, Any]) -> None:
         """Set the air, and its slope until the next record."""
@@ -193,7 +183,7 @@ class Outside:
         """Leave the share *frac* of what is matched, for a time or for good."""
         site, active = match.site, Active(match, frac)
         self._active.append(active)
-        self._because.update(((site.name, match.kind, int(row)), event) for row in match.rows)
+        self._causes.fault(match, event, for_ns)
         self._apply(match, event)
         if match.kind in MACHINES and frac <= 0.0:
             more = {} if for_ns is None else {"for_ns": for_ns}
@@ -217,7 +207,8 @@ class Outside:
         column = self._islands[site.name].columns[name]
         left = self._left(site, name, len(column))
         if name == "gpu.ceiling_x":
-            left = np.maximum(left, LOWEST_CLOCK) ** EXPONENT
+            gpu = site.sheets["gpu"]
+            left = np.maximum(left, gpu["min_clock_hz"] / gpu["max_clock_hz"]) ** EXPONENT
         changed = np.flatnonzero(column != left)
         with self._sim.change(f"fault {event}", self._islands[site.name]) as edit:
             edit.put(name, slice(None), left)
@@ -243,24 +234,6 @@ class Outside:
                 rows = gpus_of(match) if match.kind in MACHINES else match.rows
                 left[rows] = np.minimum(left[rows], frac)
         return left
-
-
-def _above(site: Site, kind: str, row: int) -> Iterator[tuple[str, Iterable[int]]]:
-    """Yield what a thing depends on, kind by kind, nearest first."""
-    if kind == "gpu":
-        rack = int(site.node.rack[row // site.gpus_per_node])
-        yield site.unit_kind, (int(site.rack.unit[rack]),)
-    if kind == "rack":
-        pdu = int(site.rack.pdu[row])
-        ups = int(site.pdu.ups[pdu])
-        yield from (("pdu", (pdu,)), ("ups", (ups,)), ("feed", (int(site.ups.feed[ups]),)))
-    if kind == "ups":
-        yield "feed", (int(site.ups.feed[row]),)
-    if kind in ("pdu", "ups", "feed"):
-        yield kind, (row,)
-    shared = ("leaf", "spine", "link") if kind == "leaf" else ("pump", "cooler", "chiller", "feed")
-    for plant in shared:
-        yield plant, range(site.counts[plant])
 
 
 def gpus_of(match: Match) -> I64:

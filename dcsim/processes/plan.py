@@ -8,8 +8,9 @@ from dcsim import catalog
 from dcsim.errors import ScenarioError
 from dcsim.processes.recovery import Checkpoints, Phases, checkpoints_of, mtbf_s, phases_of
 from dcsim.scenario import Job, Scenario
+from dcsim.workload.contention import ring_share
 from dcsim.workload.layout import Layout, Recompute, plan, replicas_per_node, seats
-from dcsim.workload.machine import chip_of_gpu, law_of, machine_of_site, ring_share, software_of
+from dcsim.workload.machine import law_of, machine_of_site, software_of
 from dcsim.workload.memory import memory
 from dcsim.workload.model import Shape, dense, flop_per_token
 from dcsim.workload.rate import uniform_step_s
@@ -21,7 +22,9 @@ from dcsim.world.tables import I32
 class JobPlan(NamedTuple):
     """All that is fixed of one job at one site.
 
-    *seat_place* says which of the job's nodes serves each stage of each replica.
+    *step* is that on nodes of several domains of the fabric, *near_step* that in one domain, where
+    traffic meets no oversubscription. *seat_place* says which of the job's nodes serves each stage
+    of each replica.
     """
 
     job: int
@@ -29,6 +32,7 @@ class JobPlan(NamedTuple):
     model: Shape
     layout: Layout
     step: StepTime
+    near_step: StepTime
     step_ns: float
     seat_place: I32  # [dp, pp]
     nodes_count: int
@@ -44,6 +48,11 @@ class JobPlan(NamedTuple):
     tokens_per_step: int
     flop_per_step: float
     gpu_peak_flop_per_s: float
+
+    def step_on(self, site: Site, nodes: I32) -> StepTime:
+        """Return the step of the job on these nodes of *site*."""
+        domain = site.clos.domain_of_node[nodes]
+        return self.near_step if (domain == domain[0]).all() else self.step
 
 
 def plan_jobs(scenario: Scenario, world: World) -> list[dict[str, JobPlan]]:
@@ -102,15 +111,23 @@ def _plan_of(
     scenario: Scenario, index: int, job: Job, site: Site, model: Shape, layout: Layout
 ) -> JobPlan:
     gpu, law = site.sheets["gpu"], law_of(catalog.sheet("step", "law"))
-    software = software_of(catalog.sheet("software", "megatron-core"), chip_of_gpu(gpu), law)
+    software = software_of(catalog.sheet("software", "megatron-core"), gpu, law)
     together = replicas_per_node(layout, site.gpus_per_node)
     network = site.ask.network
+    domain_nodes = _domain_nodes(site)
     stride_nodes = max(1, layout.tp * layout.pp * together // site.gpus_per_node)
-    share = ring_share(_domain_nodes(site), network.oversubscription, stride_nodes)
-    machine = machine_of_site(gpu, site.sheets["node"], law, network.link_byte_per_s, share)
-    step = step_time(model, layout, machine, software, law)
-    step_s = uniform_step_s(step, 1.0)
+    step, near_step = (
+        step_time(
+            model,
+            layout,
+            machine_of_site(gpu, site.sheets["node"], law, network.link_byte_per_s, share),
+            software,
+            law,
+        )
+        for share in (float(ring_share(stride_nodes, domain_nodes, network.oversubscription)), 1.0)
+    )
     nodes = layout.gpus_count // site.gpus_per_node
+    step_s = uniform_step_s(near_step if nodes <= domain_nodes else step, 1.0)
     checkpoints = checkpoints_of(job, model, nodes, mtbf_s(scenario, nodes, layout.gpus_count))
     tokens = layout.tokens_count
     evaluation = job.evaluation
@@ -120,6 +137,7 @@ def _plan_of(
         model=model,
         layout=layout,
         step=step,
+        near_step=near_step,
         step_ns=step_s * 1e9,
         seat_place=_seat_place(layout, site.gpus_per_node),
         nodes_count=nodes,
@@ -139,12 +157,8 @@ def _plan_of(
 
 
 def _domain_nodes(site: Site) -> int:
-    """Return how many nodes see each other at full bandwidth: a unit, or a pod of three tiers."""
-    clos = site.clos
-    if clos.tiers_count == 2:
-        return clos.unit_nodes_count
-    pod_of_node = clos.pod_of_leaf[clos.leaf_of_nic[:, 0]]
-    return int(np.bincount(pod_of_node).max())
+    """Return how many nodes the fullest domain of the fabric holds."""
+    return int(np.bincount(site.clos.domain_of_node).max())
 
 
 def _seat_place(layout: Layout, gpus_per_node: int) -> I32:

@@ -60,11 +60,12 @@ class Progress:
 
     # Saves
 
-    def save(self, now_ns: int, *, drained: bool = False) -> None:
-        """A discrete save of the present step to remote storage, durable after its drain."""
+    def save(self, now_ns: int, *, drained: bool = False) -> int:
+        """Save the present step to remote storage; return when it is durable: once drained."""
         drain_ns = 0 if drained else ns(self._plan.checkpoints.remote.drain_s)
         self._saves.append((now_ns + drain_ns, self.steps()))
         self._saved_ns = self._ran_ns
+        return now_ns + drain_ns
 
     def roll_back(self, now_ns: int, lost_copies: bool) -> float:
         """Fall back to the last durable step; return the steps lost.

@@ -19,8 +19,9 @@ class Scheduler:
     """Places jobs, replaces lost nodes, keeps spares free for those that asked for them.
 
     A job takes its nodes from racks that are free as a whole, in the order of racks, then from
-    the others. Jobs do not overtake each other: what a placed job misses is kept from those that
-    queue. A spare that took a lost node's seat is there again when that node is.
+    the others; replacements the other way round, so that whole racks stay whole. Jobs do not
+    overtake each other: what a placed job misses is kept from those that queue. A spare that took a
+    lost node's seat is there again when that node is.
     """
 
     def __init__(
@@ -106,14 +107,14 @@ class Scheduler:
         index = self._owner[site.name][row]
         return next((job for job in self.jobs if job.plan.job == index), None)
 
-    def _free(self, site: Site) -> I32:
-        """Return the nodes that are up and nobody's, whole free racks first."""
+    def _free(self, site: Site, *, whole_first: bool) -> I32:
+        """Return the nodes that are up and nobody's, whole free racks first or last."""
         usable = site.node.up & site.node.reachable & (self._owner[site.name] < 0)
         rows = np.flatnonzero(usable).astype(np.int32)
         racks = site.node.rack
         size = np.bincount(racks, minlength=len(site.rack.pdu))
         whole = np.bincount(racks[rows], minlength=len(size)) == size
-        return rows[np.argsort(~whole[racks[rows]], kind="stable")]
+        return rows[np.argsort(whole[racks[rows]] != whole_first, kind="stable")]
 
     def _spares_count(self, site: Site, but: JobLife | None = None) -> int:
         """Return how many free nodes are kept as spares of jobs, without those of *but*."""
@@ -137,7 +138,7 @@ class Scheduler:
     def _serve(self) -> None:
         for job in list(self._asking):
             site = self._sites[job.site_name]
-            free = self._free(site)
+            free = self._free(site, whole_first=False)
             if len(job.empty) <= max(0, len(free) - self._spares_count(site, job)):
                 self._asking.remove(job)
                 granted = [int(row) for row in free[: len(job.empty)]]
@@ -151,7 +152,7 @@ class Scheduler:
     def _place(self, index: int) -> bool:
         for name, plan in self._plans[index].items():
             site = self._sites[name]
-            free = self._free(site)
+            free = self._free(site, whole_first=True)
             kept = self._spares_count(site) + self._missing_count(site)
             if len(free) >= plan.nodes_count + plan.spares_count + kept:
                 nodes = free[: plan.nodes_count].copy()

@@ -15,7 +15,10 @@ _EFFECT_ALLOWED = "allowed down or {degrade: share that remains, 0..1}"
 
 
 class Effect(NamedTuple):
-    """`down`, or `degrade` to the share of capacity that remains (0 when down)."""
+    """`down`, or `degrade` to the share of capacity that remains (0 when down).
+
+    Of a GPU, node or rack it is the share of the clock, which stays at its lowest below that.
+    """
 
     kind: str
     remaining_frac: float
@@ -52,6 +55,8 @@ _EFFECT_LEAF = Leaf(
                 "properties": {"degrade": {"type": "number", "minimum": 0, "maximum": 1}},
                 "required": ["degrade"],
                 "additionalProperties": False,
+                "description": "share that remains; of a GPU, node or rack the share of its "
+                "clock, which never falls below the lowest that its GPUs have",
             },
         ]
     },

@@ -40,7 +40,10 @@ _DIMENSIONS = {
 def _model(value: Any) -> str | Shape:
     """Read the name of a model of the catalogue, or the dimensions themselves."""
     if not isinstance(value, Mapping):
-        return str(sheet("model").read(value))
+        known = str(sheet("model").read(value))
+        if "experts" in catalog.sheet("model", known):
+            raise ValueError("a mixture of experts, not modelled in a simulation")
+        return known
     given = {"kv_heads": value.get("heads"), "swiglu": True, "tied": False, **value}
     if given.keys() != _DIMENSIONS.keys():
         raise ValueError(f"allowed a model of the catalogue or all of {', '.join(_DIMENSIONS)}")

@@ -33,7 +33,7 @@ EVENT_KINDS = {
     "job_started": "a job got its nodes; value counts the GPUs",
     "job_interrupted": "a job stopped; value is 1 when unexpected, 0 when planned",
     "job_rollback": "a job lost work; value is the number of steps lost",
-    "job_checkpoint": "a checkpoint is durable; value is its step",
+    "job_checkpoint": "a save is made, of the step in value; detail says when it is durable",
     "job_resumed": "a job makes progress again",
     "job_done": "a job reached its target",
     "maintenance": "planned work began on a thing",

@@ -20,12 +20,12 @@ from typing import NamedTuple
 import numpy as np
 
 from dcsim.workload.collectives import (
-    Fabric,
     all_gather_s,
     all_reduce_s,
     all_to_all_s,
     reduce_scatter_s,
 )
+from dcsim.workload.fabric import Fabric
 from dcsim.workload.layout import Exchange, Layout, Recompute, Schedule
 from dcsim.workload.model import (
     Real,
@@ -93,11 +93,6 @@ class Law(NamedTuple):
     layer_host_s: float
     logit_byte: float
     jitter_frac: float
-    nvlink_efficiency_frac: float
-    nic_efficiency_frac: float
-    nvlink_hop_s: float
-    nic_hop_s: float
-    launch_s: float
 
 
 class Layer(NamedTuple):

@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dcsim import catalog
+from dcsim.workload.fabric import Network, stack
 from dcsim.workload.layer import Law, Machine, Software
 from dcsim.workload.layout import Layout, Recompute, Sharding
-from dcsim.workload.machine import chip_sheet, law_of, machine_of, software_of
+from dcsim.workload.machine import law_of, machine_of, software_of
 from dcsim.workload.model import Real, Shape
 from dcsim.workload.step import step_of
 
@@ -299,7 +300,7 @@ def _nine_tenths(ordered: F64) -> tuple[float, float]:
 
 @cache
 def _generation(gpu: str) -> str:
-    return chip_sheet(gpu).text("generation")
+    return catalog.sheet("gpu", gpu).text("generation")
 
 
 def _shape(rows: Rows) -> Shape:
@@ -329,7 +330,7 @@ def _machines(rows: Rows, law: Law) -> tuple[Machine, Software]:
     pairs = [_machine(law, *kind) for kind in kinds]
     index = np.array([kinds.index(key) for key in keys])
     machines = _columns([machine for machine, _ in pairs], index)
-    fabric = type(pairs[0][0].fabric)(*_columns([m.fabric for m, _ in pairs], index))
+    fabric = stack([machine.fabric for machine, _ in pairs], index)
     software = Software(*_columns([software for _, software in pairs], index))
     return Machine(*machines)._replace(fabric=fabric), software
 
@@ -337,8 +338,10 @@ def _machines(rows: Rows, law: Law) -> tuple[Machine, Software]:
 def _machine(
     law: Law, gpu: str, precision: str, network: str, software: str, gradient_byte: float
 ) -> tuple[Machine, Software]:
-    chip, sheet = chip_sheet(gpu), catalog.sheet("software", software)
-    machine = machine_of(chip, precision, law, NIC_BYTE_PER_S[network])
+    chip, sheet = catalog.sheet("gpu", gpu), catalog.sheet("software", software)
+    node = catalog.sheet("node", chip.text("reference_node"))
+    nics = Network(int(node["gpus_count"]), NIC_BYTE_PER_S[network])
+    machine = machine_of(chip, node, precision, law, nics)
     return machine, software_of(sheet, chip, law, gradient_byte)
 
 

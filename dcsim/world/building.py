@@ -138,6 +138,7 @@ def _site(
         clos=clos,
         net=_net(clos),
         job=_jobs(jobs),
+        gpus_per_node=int(sheets["node"]["gpus_count"]),
         wiring=wiring_of(ask, cooling.unit, power.ups),
         **machines._asdict(),
         **power._asdict(),

@@ -47,6 +47,8 @@ def build_cooling(
         **{
             **zeros,
             "first_rack": first_rack,
+            "part_k_per_s": np.zeros((units, 3)),
+            "part_per_s": np.zeros((units, 3)),
             "gpu_j_per_k": np.diff(rack.first_node[first_rack]) * _node_j_per_k(sheets),
             "capacity_frac": np.ones(units),
             "flow_frac": np.ones(units),
@@ -113,7 +115,7 @@ def chillers(ask: SiteAsked, sheets: Mapping[str, Sheet], heat_w: float) -> int:
 
 def film_of(node: Sheet) -> Film:
     """Return the resistance from plate to coolant of a node's GPUs, at its nominal flow."""
-    if node.text("cooling") != "liquid":
+    if node.text("cooling") == "air":
         return Film(node["r_air_k_per_w"], 0.0)
     film = node["r_film_k_per_w"] * node["film_flow_m3_per_s"] / node["flow_per_gpu_m3_per_s"]
     return Film(node["r_conduction_k_per_w"], film)

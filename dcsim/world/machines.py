@@ -13,8 +13,6 @@ from dcsim.scenario import Site as SiteAsked
 from dcsim.world.columns import aligned
 from dcsim.world.tables import F64, GpuTable, NodeTable, RackTable
 
-GPUS_PER_NODE = 8
-
 
 class Machines(NamedTuple):
     """What computes at a site."""
@@ -39,6 +37,7 @@ def build_machines(
 ) -> Machines:
     """Return the tables of GPUs, nodes and racks, idle and cold."""
     nodes = ask.nodes.count
+    gpus_per_node = int(sheets["node"]["gpus_count"])
     rack_of_node = np.arange(nodes, dtype=np.int32) // ask.racks.nodes_per_rack
     racks = int(rack_of_node[-1]) + 1
     node = NodeTable(
@@ -58,13 +57,15 @@ def build_machines(
         powered=np.ones(racks, np.bool_),
         gpu_w=np.zeros(racks),
         power_w=np.zeros(racks),
+        efficiency_frac=np.ones(racks),
+        drawn_j=np.zeros(racks),
         step_j=np.zeros(racks),
         gpu_j=np.zeros(racks),
         energy_j=np.zeros(racks),
     )
-    hazard_x = _hazards(nodes, spread)
+    hazard_x = _hazards(nodes, gpus_per_node, spread)
     return Machines(
-        _gpus(nodes * GPUS_PER_NODE, ask, sheets["gpu"], spread, dtype), node, rack, hazard_x
+        _gpus(nodes * gpus_per_node, ask, sheets["gpu"], spread, dtype), node, rack, hazard_x
     )
 
 
@@ -107,7 +108,7 @@ def _accepted(room_w: F64, dynamic_w: F64, sheet: Sheet) -> F64:
     return np.where(ratio < least, room_w / least, dynamic_w)
 
 
-def _hazards(nodes: int, spread: Spread) -> dict[str, F64]:
+def _hazards(nodes: int, gpus_per_node: int, spread: Spread) -> dict[str, F64]:
     """Return how much more often than the average each node, its GPUs and its links fail.
 
     Lognormal with mean 1: a few nodes are lemons, with all that is in them.
@@ -115,7 +116,7 @@ def _hazards(nodes: int, spread: Spread) -> dict[str, F64]:
     sigma = spread.frailty_sigma
     z = normals(spread.seed, "frailty", f"{spread.site}/node", np.arange(nodes))
     of_node = np.exp(sigma * z - 0.5 * sigma**2)
-    of_gpu = np.repeat(of_node, GPUS_PER_NODE)
+    of_gpu = np.repeat(of_node, gpus_per_node)
     return {"node": of_node, "gpu": of_gpu, "link": of_gpu}
 
 
@@ -124,7 +125,7 @@ def node_design_w(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> float:
     node, gpu = sheets["node"], sheets["gpu"]
     cap_w = ask.power_cap_w if ask.power_cap_w is not None else gpu["tdp_w"]
     around_w = node["host_busy_w"] + node["nvswitch_w"] + node["fan_nominal_w"]
-    inside_w = GPUS_PER_NODE * cap_w + around_w + node["nics_count"] * node["nic_w"]
+    inside_w = node["gpus_count"] * cap_w + around_w + node["nics_count"] * node["nic_w"]
     return inside_w / float(min(node.list("psu_efficiency_frac")[2:]))
 
 

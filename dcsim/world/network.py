@@ -94,6 +94,14 @@ class RailClos(NamedTuple):
         near = np.where(a == b, 0, SAME_LEAF_HOPS)
         return np.where(unit[a] == unit[b], near, far).astype(np.int32)
 
+    @property
+    def domain_of_node(self) -> I32:
+        """The domain of each node, [node]: its unit with two tiers, its pod with three.
+
+        Oversubscription thins only what leaves a domain.
+        """
+        return self.pod_of_leaf[self.leaf_of_nic[:, 0]] if self.cores_count else self.unit_of_node
+
     def uplink_frac(self, spine_frac: F64, core_frac: F64) -> F64:
         """Return the share of each leaf's uplinks that still works, [leaf].
 

@@ -95,7 +95,7 @@ class Site:
     cooler_size_frac: float
     loop_kg: float
     loop_pump_w: float
-    gpus_per_node: int = 8
+    gpus_per_node: int
     placement: dict[int, Placement] = field(default_factory=dict)
 
     @property

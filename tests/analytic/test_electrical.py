@@ -202,7 +202,7 @@ def test_a_battery_recharges_at_its_share_of_the_rating_and_is_full_once():
     assert ups.battery_w[0] == -50_000.0
     assert ups.input_w[0] == pytest.approx(float(drain_w(RACK_W)) + 50_000.0)
     rig.run_to(2 * 3600)
-    assert rig.kinds() == ["on_battery", "charging", "off_battery", "charged"]
+    assert rig.kinds() == ["on_battery", "off_battery", "charging", "charged"]
     [full_ns] = times_ns(rig, "charged", 0)
     exact_ns = 220 * S + 120 * drain_w(RACK_W) / 50_000 * S
     assert abs(full_ns - ceil(exact_ns)) <= 1
@@ -245,12 +245,12 @@ def test_an_overloaded_pdu_opens_and_stays_open_until_more_of_it_is_back():
     rig.at(20, "rack.power_w", slice(None), 100.0)
     rig.at(30, "pdu.capacity_frac", 2, 0.05)
     rig.run_to(40)
-    assert rig.kinds() == ["power_lost", "tripped"]
+    assert rig.kinds() == ["tripped", "power_lost"]
     assert [fact.row for _, fact in rig.facts] == [2, 2]
     assert rig.site.pdu.tripped[2]
     rig.at(50, "pdu.capacity_frac", 2, 1.0)
     rig.run_to(60)
-    assert rig.kinds()[2:] == ["power_back", "reset"]
+    assert rig.kinds()[2:] == ["reset", "power_back"]
     assert rig.site.rack.powered.all()
 
 
@@ -258,11 +258,11 @@ def test_a_feed_that_trips_leaves_its_racks_on_battery_until_that_is_empty():
     rig = rig_of()
     rig.at(10, "feed.capacity_frac", 0, 0.001)
     rig.run_to(3600)
-    assert rig.kinds()[:2] == ["on_battery", "tripped"]
+    assert rig.kinds()[:2] == ["tripped", "on_battery"]
     assert rig.kinds()[2:] == ["depleted", "off_battery", "power_lost", "power_lost"]
     rig.at(3700, "feed.capacity_frac", 0, 1.0)
     rig.run_to(3701)
-    assert rig.kinds()[6:] == ["charging", "power_back", "power_back", "recharging", "reset"]
+    assert rig.kinds()[6:] == ["reset", "recharging", "charging", "power_back", "power_back"]
 
 
 def test_what_is_exactly_at_its_rating_stays_closed():
@@ -274,7 +274,7 @@ def test_what_is_exactly_at_its_rating_stays_closed():
     assert not rig.facts
     rig.at(4, "pdu.capacity_frac", 0, share * (1 - 1e-9))
     rig.run_to(5)
-    assert rig.kinds() == ["power_lost", "tripped"]
+    assert rig.kinds() == ["tripped", "power_lost"]
 
 
 def test_the_pumps_of_a_lost_ups_go_to_the_others():

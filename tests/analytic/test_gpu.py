@@ -57,7 +57,6 @@ class Groups:
             first_gpu=np.arange(groups + 1) * size,
             inlet_c=np.full(groups, 33.0, dtype),
             inlet_k_per_s=np.full(groups, ramp, dtype),
-            relax_per_s=np.zeros(groups),
             plate_w_per_k=np.full(groups, film, dtype),
         )
         self.sums = GroupSums(*(np.zeros(groups) for _ in GroupSums._fields))
@@ -329,10 +328,10 @@ def test_the_kernels_do_what_their_python_does(seed, dt_s):
 
     def run(evaluate: Any, regime: Any, advance: Any) -> list[np.ndarray]:
         state = [column.copy() for column in given_]
-        out = [np.zeros(4) for _ in range(10)]
-        evaluate(*state, conductance, *out[:5], law, 33.0, 0.01, film)
-        regime(*state, out[1], *out[5:8], law)
-        advance(*state[:2], conductance, *out[5:10], law, 33.0, 0.01, film, dt_s)
+        out = [np.zeros(4) for _ in range(9)]
+        evaluate(*state, conductance, *out[:4], law, 33.0, film)
+        regime(*state, out[1], conductance, *out[4:7], law, 33.0, film, 0.7)
+        advance(*state[:2], conductance, *out[4:9], law, 33.0, 0.01, film, dt_s)
         return [*state, *out]
 
     kernels = (physics.evaluate_slice, physics.regime_slice, advance_slice)

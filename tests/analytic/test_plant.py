@@ -10,7 +10,9 @@ from scipy.linalg import expm
 
 from dcsim import catalog
 from dcsim.physics.cooling import (
+    UnitLaw,
     advance_units,
+    coolant_line,
     effectiveness,
     evaluate_units,
     exchange_w_per_k,
@@ -80,7 +82,9 @@ def test_a_full_unit_meets_the_approach_of_its_sheet(unit, approach_k):
     heat_w = sheet["rated_w"] * served
     site.unit.heat_w[:] = heat_w
     site.unit.supply_c[:] = 26.8 + approach_k
-    evaluate_units(site.unit, law, 1.0, 26.8, 0.0)
+    site.unit.lag_s[:] = 12.0
+    site.loop.supply_c[0] = 26.8
+    evaluate_units(site.unit, law, site.loop)
     assert site.unit.rejected_w == pytest.approx(np.full(2, heat_w), rel=0.01)
 
 
@@ -95,28 +99,82 @@ def test_exchange_falls_with_either_flow_and_keeps_a_rest():
 # --- cooling units
 
 
+def exchange_and_through(law: UnitLaw, flow: float) -> tuple[float, float]:
+    through = law.coolant_w_per_k * (max(flow, 0.01) if law.liquid else 1.0)
+    return exchange_w_per_k(law, flow, 1.0), through
+
+
+def assert_conserved(site: Site, law: UnitLaw, before_c: float) -> None:
+    stored_j = law.coolant_j_per_k * (site.unit.supply_c - before_c)
+    assert site.unit.heat_j - site.unit.rejected_j == pytest.approx(stored_j, rel=1e-9)
+
+
 @pytest.mark.parametrize("flow", [1.0, 0.3, 0.0])
 @pytest.mark.parametrize("parts", [LIQUID, AIR], ids=["liquid", "air"])
-def test_a_unit_follows_the_exact_solution_and_conserves_energy(parts, flow):
+def test_a_unit_follows_held_heat_exactly(parts, flow):
     site = site_of(parts, np.float64)
     units, law = site.unit, unit_law(site)
-    heat_w, around_w, slope, dt_s = 40e3, 9e3, 0.004, 173.0
-    units.flow_frac[:], units.supply_c[:] = flow, 36.0
+    heat_w, around_w, dt_s = 40e3, 9e3, 173.0
+    units.flow_frac[:], units.supply_c[:], site.loop.supply_c[0] = flow, 36.0, 31.0
     units.step_j[:], units.around_w[:] = heat_w * dt_s, around_w
-    advance_units(units, law, 1.0, 31.0, slope, dt_s)
+    advance_units(units, law, site.loop, dt_s)
     into_w = heat_w + (0.0 if law.liquid else around_w)
-    through = law.coolant_w_per_k * (max(flow, 0.01) if law.liquid else 1.0)
-    exchange = exchange_w_per_k(law, flow, 1.0)
-    # Over (T_s, passed on, T_f, 1).
-    matrix = np.zeros((4, 4))
-    matrix[1] = [exchange, 0, -exchange, exchange * into_w / through]
-    matrix[0] = (np.array([0, 0, 0, into_w]) - matrix[1]) / law.coolant_j_per_k
-    matrix[2, 3] = slope
-    supply_c, passed_j = (expm(matrix * dt_s) @ [36.0, 0.0, 31.0, 1.0])[:2]
-    assert units.supply_c == pytest.approx(np.full(2, supply_c), rel=1e-9)
-    assert units.rejected_j == pytest.approx(np.full(2, passed_j), rel=1e-9)
-    stored_j = law.coolant_j_per_k * (units.supply_c - 36.0)
-    assert units.heat_j - units.rejected_j == pytest.approx(stored_j, rel=1e-9)
+    exchange, through = exchange_and_through(law, flow)
+    rest_c = 31.0 + into_w / exchange - into_w / through
+    died = np.exp(-exchange / law.coolant_j_per_k * dt_s)
+    assert units.supply_c == pytest.approx(np.full(2, rest_c + (36.0 - rest_c) * died), rel=1e-9)
+    assert_conserved(site, law, 36.0)
+
+
+@pytest.mark.parametrize("dt_s", [0.5, 20.0, 300.0])
+@pytest.mark.parametrize("flow", [1.0, 0.3, 0.02])
+@pytest.mark.parametrize("parts", [LIQUID, AIR], ids=["liquid", "air"])
+def test_a_unit_foresees_plates_and_loop_exactly(parts, flow, dt_s):
+    site = site_of(parts, np.float64)
+    units, law, loop = site.unit, unit_law(site), site.loop
+    power_w, heat_w, around_w, lag_s = 60e3, 22e3, 9e3, 12.0
+    units.flow_frac[:], units.supply_c[:], units.lag_s[:] = flow, 36.0, lag_s
+    units.gpu_w[:], units.heat_w[:], units.around_w[:] = power_w, heat_w, around_w
+    loop.supply_c[0], loop.supply_k_per_s[0], loop.relax_per_s[0] = 31.0, 0.01, 1 / 90
+    evaluate_units(units, law, loop)
+    air_w = 0.0 if law.liquid else around_w
+    exchange, through = exchange_and_through(law, flow)
+    storing = units.gpu_j_per_k[0] / lag_s
+    # Over (q, T_s, T_f, T_f', heat in, passed on, 1).
+    matrix = np.zeros((7, 7))
+    out = exchange * np.array([1 / through, 1, -1, 0, 0, 0, air_w / through])
+    into = np.array([1.0, 0, 0, 0, 0, 0, air_w])
+    matrix[1] = (into - out) / law.coolant_j_per_k
+    matrix[0] = np.array([-1 / lag_s, 0, 0, 0, 0, 0, power_w / lag_s]) - storing * matrix[1]
+    matrix[2, 3], matrix[3, 3] = 1.0, -1 / 90
+    matrix[4], matrix[5] = into, out
+    after = expm(matrix * dt_s) @ [heat_w, 36.0, 31.0, 0.01, 0.0, 0.0, 1.0]
+    units.step_j[:] = after[4] - air_w * dt_s
+    advance_units(units, law, loop, dt_s)
+    assert units.supply_c == pytest.approx(np.full(2, after[1]), rel=1e-9)
+    assert units.rejected_j == pytest.approx(np.full(2, after[5]), rel=1e-7)
+    assert_conserved(site, law, 36.0)
+
+
+def test_a_line_leaves_a_plate_where_the_coolant_would():
+    site = site_of(LIQUID, np.float64)
+    units, lag_s = site.unit, 12.0
+    units.supply_c[:], units.lag_s[:] = 36.0, lag_s
+    units.part_k_per_s[:] = 0.02, -0.05, 0.03
+    units.part_per_s[:] = 1 / 90, 1 / 50, 1 / 9
+    inlet_c, inlet_k_per_s = np.empty(2), np.empty(2)
+    for dt_s in (1.0, 30.0, 300.0):
+        coolant_line(units, dt_s, inlet_c, inlet_k_per_s)
+        t_s = np.linspace(0.0, dt_s, 20_001)
+        moved_k = sum(
+            part / rate * (1 - np.exp(-rate * t_s))
+            for part, rate in zip(units.part_k_per_s[0], units.part_per_s[0], strict=True)
+        )
+        line_c = inlet_c[0] + inlet_k_per_s[0] * t_s
+        weight = np.exp((t_s - dt_s) / lag_s) / lag_s
+        assert line_c[-1] == pytest.approx(36.0 + moved_k[-1], abs=1e-9)
+        kept = np.trapezoid(weight * line_c, t_s)
+        assert kept == pytest.approx(np.trapezoid(weight * (36.0 + moved_k), t_s), rel=1e-7)
 
 
 def test_a_hall_without_its_air_handler_heats_as_published():
@@ -320,7 +378,7 @@ def test_coolers_are_sized_for_their_approach():
 def test_heat_is_conserved_from_the_gpus_to_the_air(parts, dtype):
     site = site_of(parts, dtype)
     law, loop_law_ = unit_law(site), loop_law(site)
-    gpu = catalog.sheet("gpu", "h100")
+    gpu = catalog.sheet("gpu", "h100-sxm")
     before = [site.gpu.temp_c.sum(), site.gpu.plate_c.sum(), site.unit.supply_c.copy()]
     rig = Rig(site, load=PRETRAIN)
     rig.at(4000, "unit.capacity_frac", 0, 0.0)

@@ -32,7 +32,7 @@ BROKEN = {
     "year": (f"about: x\ntdp_w: {NUMBER.replace('2022', '22')}", "year must lie in 1950..2100"),
     "basis": (
         f"about: x\ntdp_w: {NUMBER.replace('published', 'guess')}",
-        "basis must be one of published, measured, fitted, judgement",
+        "basis must be one of published, measured, fitted, judgement, assumption",
     ),
     "nan": (f"about: x\ntdp_w: {NUMBER.replace('700', '.nan')}", "nan is not a finite number"),
     "word": (f"about: x\ntdp_w: {NUMBER.replace('700', 'hot')}", "'hot' is not a finite number"),
@@ -66,7 +66,9 @@ def test_what_is_recalled_is_a_judgement(kind: str, name: str) -> None:
     for key in sheet:
         number = sheet.number(key)
         if "recalled" in number.source + number.note:
-            assert number.basis == "judgement", key
+            assert number.basis in ("judgement", "assumption"), key
+        if "taken over from" in number.note:
+            assert number.basis == "assumption", key
 
 
 def _mappings(node: yaml.Node) -> list[yaml.MappingNode]:
@@ -81,7 +83,7 @@ def test_numbers_come_out_in_si() -> None:
     node = catalog.sheet("node", "hgx-h100-liquid")
     assert node["nic_byte_per_s"] == 50e9
     assert node["flow_per_gpu_m3_per_s"] == pytest.approx(1.05e-3 / 60)
-    assert node.text("gpu") == "h100"
+    assert node.text("gpu") == "h100-sxm"
     assert node.list("psu_load_frac")[:2] == [0.0, 0.1]
     assert catalog.sheet("failures", "llama3-h100")["window_s"] == 54 * 86400
 
@@ -89,7 +91,7 @@ def test_numbers_come_out_in_si() -> None:
 def test_levels_are_low_typical_and_high() -> None:
     recovery = catalog.sheet("recovery", "warm-spare")
     assert [recovery.at("detect_s", level) for level in catalog.LEVELS] == [10, 30, 600]
-    gpu = catalog.sheet("gpu", "h100")
+    gpu = catalog.sheet("gpu", "h100-sxm")
     assert gpu.low("tdp_w") == gpu["tdp_w"] == gpu.high("tdp_w") == 700
 
 
@@ -111,11 +113,35 @@ def test_rows_are_sheets_and_bring_their_sources() -> None:
     assert len(paths) == len(set(paths))
 
 
+def test_what_a_sheet_leaves_out_is_assumed() -> None:
+    own, other = catalog.sheet("gpu", "h800-sxm"), catalog.sheet("gpu", "h100-sxm")
+    assert own["nvlink_byte_per_s"] == 200e9
+    assert own.number("nvlink_byte_per_s").basis == "published"
+    assert own.about != other.about
+    assert set(own) == set(other)
+    taken = own.number("tdp_w")
+    assert taken == other.number("tdp_w")._replace(
+        basis="assumption", note="taken over from h100-sxm"
+    )
+    assert own.text("links") == other.text("links")
+
+
+def test_what_is_assumed_twice_says_where_it_began() -> None:
+    note = catalog.sheet("gpu", "gb300").number("sigma_leak_frac").note
+    assert note == "taken over from h100-sxm"
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "message"),
     [
-        ("gpu", "h10", "the catalogue has no gpu 'h10'; did you mean 'h100'?"),
-        ("gpu", "mi300x", "the catalogue has no gpu 'mi300x'; it has a100, h100, h200"),
+        ("gpu", "h100", "the catalogue has no gpu 'h100'; did you mean 'h100-sxm'?"),
+        ("gpu", "h200-sxn", "the catalogue has no gpu 'h200-sxn'; did you mean 'h200-sxm'?"),
+        (
+            "gpu",
+            "a100",
+            "the catalogue has no gpu 'a100'; did you mean 'a100-40-sxm' or 'a100-80-sxm'?",
+        ),
+        ("feed", "xyz", "the catalogue has no feed 'xyz'; it has mv-10mw, mv-40mw"),
         ("gpus", "h100", "the catalogue has no kind 'gpus'; did you mean 'gpu'?"),
     ],
 )
@@ -127,15 +153,15 @@ def test_unknown_names_get_the_nearest(kind: str, name: str, message: str) -> No
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda sheet: sheet["tdp"], "gpu/h100 has no number 'tdp'"),
-        (lambda sheet: sheet.text("tdp_w"), "gpu/h100 has no text 'tdp_w'"),
-        (lambda sheet: sheet.rows("parts"), "gpu/h100 has no table 'parts'"),
-        (lambda sheet: sheet.list("tdp_w"), "gpu/h100: tdp_w is one number, not a list"),
+        (lambda sheet: sheet["tdp"], "gpu/h100-sxm has no number 'tdp'"),
+        (lambda sheet: sheet.text("tdp_w"), "gpu/h100-sxm has no text 'tdp_w'"),
+        (lambda sheet: sheet.rows("parts"), "gpu/h100-sxm has no table 'parts'"),
+        (lambda sheet: sheet.list("tdp_w"), "gpu/h100-sxm: tdp_w is one number, not a list"),
     ],
 )
 def test_a_key_that_is_not_there(call, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(KeyError, match=re.escape(message)):
-        call(catalog.sheet("gpu", "h100"))
+        call(catalog.sheet("gpu", "h100-sxm"))
 
 
 @pytest.mark.parametrize("case", sorted(BROKEN))

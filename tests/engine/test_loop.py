@@ -76,13 +76,14 @@ def test_completions_of_one_instant_come_by_tag_whatever_the_order_of_starting()
         assert [fact.row for _, fact in log.facts] == [0, 1, 2]
 
 
-def test_facts_come_by_pass_then_kind_table_and_row_and_islands_by_name():
+def test_facts_come_by_pass_then_rates_and_as_their_model_gives_them_and_islands_by_name():
     class Flips(Counter):
         """Flips two switches in the first pass and one in the second."""
 
-        def __init__(self, table):
+        def __init__(self, table, reads=(), writes=()):
             super().__init__()
             self.table, self.flipped = table, np.zeros(3, np.int8)
+            self.reads, self.writes = reads, writes
 
         def switch(self, world, now_ns):
             batch = {0: [2, 1], 2: [0]}.get(int(self.flipped.sum()), []) if now_ns == S else []
@@ -92,16 +93,19 @@ def test_facts_come_by_pass_then_kind_table_and_row_and_islands_by_name():
         def modes(self, world):
             return {self.table: self.flipped}
 
+    def models():
+        return [Flips("w", reads=["rate"]), Flips("x"), Flips("y", writes=["rate"])]
+
     def facts(step):
         heard = []
         islands = [
-            island(name, SimpleNamespace(), *[Flips("x"), Flips("y")][::step], grid_s=1)
-            for name in ("a", "b")
+            island(name, SimpleNamespace(), *models()[::step], grid_s=1) for name in ("a", "b")
         ]
         Sim(islands[::step], lambda fact, one: heard.append((one.name, *fact[1:3]))).run_to(S)
         return heard
 
-    one = [("x", 1), ("x", 2), ("y", 1), ("y", 2), ("x", 0), ("y", 0)]
+    one = [("x", 2), ("x", 1), ("y", 2), ("y", 1), ("w", 2), ("w", 1)]
+    one += [("x", 0), ("y", 0), ("w", 0)]
     assert facts(1) == [(name, *fact) for name in ("a", "b") for fact in one]
     assert facts(-1) == facts(1)
 

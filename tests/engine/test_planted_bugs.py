@@ -55,8 +55,8 @@ PLANTED = {
         ("self.models = in_order(models)", "self.models = list(models)", "island::test_the_order"),
         ("if isnan(hold.hold_s)", "if False", "island::test_a_hold_that_is_no_number"),
         (
-            "sorted(flipped, key=lambda fact: fact[:3])",
-            "flipped",
+            "heard.sort(key=lambda one: one[:2])",
+            "pass",
             "loop::test_facts_come_by_pass",
         ),
     ],

@@ -60,16 +60,18 @@ def test_every_gpu_of_the_catalogue_has_its_lowest_clock_in_range():
 
 
 @BOTH
-@given(st.integers(1, 200), st.integers(0, 2**32 - 1))
-def test_reductions(dtype, eights, seed):
-    column = np.random.Generator(np.random.PCG64(seed)).uniform(-5, 99, 8 * eights).astype(dtype)
+@given(st.sampled_from([4, 8]), st.integers(1, 200), st.integers(0, 2**32 - 1))
+def test_reductions(dtype, width, nodes, seed):
+    column = np.random.Generator(np.random.PCG64(seed)).uniform(-5, 99, width * nodes)
+    column = column.astype(dtype)
     assert elementary.total(column) == pytest.approx(column.sum(dtype=float), rel=1e-5, abs=1e-2)
     assert elementary.largest(column) == column.max()
-    lowest, mean = np.empty(eights, dtype), np.empty(eights, dtype)
-    elementary.lowest_of_8(column, lowest)
-    elementary.mean_of_8(column, mean)
-    np.testing.assert_array_equal(lowest, column.reshape(-1, 8).min(axis=1))
-    np.testing.assert_allclose(mean, column.reshape(-1, 8).mean(axis=1), rtol=1e-5, atol=1e-5)
+    lowest, mean = np.empty(nodes, dtype), np.empty(nodes, dtype)
+    elementary.lowest_of_nodes(column, lowest)
+    elementary.mean_of_nodes(column, mean)
+    of_node = column.reshape(-1, width)
+    np.testing.assert_array_equal(lowest, of_node.min(axis=1))
+    np.testing.assert_allclose(mean, of_node.mean(axis=1), rtol=1e-5, atol=1e-5)
 
 
 @BOTH

@@ -58,12 +58,14 @@ def test_a_node_that_is_down_draws_nothing_and_an_idle_one_its_floor():
 def test_racks_count_their_energy():
     site = site_of(LIQUID)
     model = NodeModel(site)
+    site.rack.gpu_w[:], site.rack.efficiency_frac[:] = 15e3, 0.9
     site.rack.power_w[:] = 20e3
-    site.rack.step_j[:] = 7.0
-    for dt_s in (10.0, 2.5):
+    for dt_s, gpu_w in ((10.0, 15e3), (2.5, 12e3)):
+        site.rack.step_j[:] = gpu_w * dt_s
         model.advance(None, dt_s)
-    assert site.rack.energy_j == pytest.approx(np.full(4, 250e3))
-    assert site.rack.gpu_j == pytest.approx(np.full(4, 14.0))
+    less_j = (15e3 - 12e3) * 2.5
+    assert site.rack.energy_j == pytest.approx(np.full(4, 250e3 - less_j / 0.9))
+    assert site.rack.gpu_j == pytest.approx(np.full(4, 15e3 * 12.5 - less_j))
 
 
 # --- the fabric
@@ -107,6 +109,21 @@ def test_lost_spines_thin_every_rail():
     site = site_of(LIQUID)
     assert degraded(site, spine_frac=(slice(0, None, 2), 0.0)) == []
     np.testing.assert_allclose(site.node.rails_frac, 0.5, rtol=0.05)
+
+
+def test_a_job_inside_one_unit_needs_no_spines():
+    site = site_of(LIQUID | {"nodes": "{type: hgx-h100-liquid, count: 40}"})
+    site.net.spine_frac[:] = 0.0
+    site.net.link_frac[8] = 0.5
+    model = NetworkModel(site)
+    for nodes, lost in ((np.arange(4), range(4, 40)), (np.arange(30, 34), range(40))):
+        site.placement[0] = Placement(None, nodes[:, None], nodes)
+        model.evaluate(None, 0)
+        model.switch(None, 0)
+        assert np.flatnonzero(~site.node.reachable).tolist() == list(lost)
+        expected = np.where(np.isin(np.arange(40), lost), 0.0, 1.0)
+        expected[1] *= 15 / 16
+        np.testing.assert_allclose(site.node.rails_frac, expected)
 
 
 def test_without_a_new_version_nothing_is_looked_at():

@@ -1,5 +1,6 @@
 """What a job does when it is hit, when work is planned, when it evaluates, when it is done."""
 
+import json
 from math import exp, floor
 from statistics import NormalDist
 
@@ -10,6 +11,7 @@ from tests.processes.stage import (
     BOOT,
     DETECT,
     DIAGNOSE,
+    EVENT,
     HOUR,
     INIT,
     LOAD,
@@ -336,6 +338,17 @@ def test_evaluations_come_by_running_time():
     assert all(r["steps"] == 0 for r in evaluating if r["t_ns"] in {s.to_ns for s in spells})
 
 
+def test_hosts_and_gpus_are_as_busy_in_an_evaluation_as_in_training():
+    stage = staged(evaluation={"every": "30 min", "for": "5 min"})
+    busy = {}
+    while len(busy) < 3:
+        stage.cast.sim.run_to(stage.cast.sim.now_ns + MIN)
+        nodes, gpus = stage.site.node.busy_frac[:4], stage.site.gpu.load_frac[:32]
+        busy[stage.life().state] = set(nodes.tolist()), set(gpus.tolist())
+    assert busy["evaluating"] == busy["running"]
+    assert busy["starting"][0] == {0.0}
+
+
 def test_an_evaluation_that_a_failure_ends_is_made_again():
     first = INIT + WARMUP + 30 * MIN
     at = first + 2 * MIN
@@ -374,6 +387,15 @@ def test_a_long_save_holds_once_it_is_drained():
         steps = [e.value for e in hit.events("job_checkpoint")]
         kept, _ = rollback_steps(hit)
         assert kept == pytest.approx(steps[kept_save], rel=1e-12)
+
+
+def test_a_save_is_logged_when_it_is_made_with_when_it_is_durable():
+    stage = staged(planned(3 * HOUR, "lab/node/1", 600), **LONG).run()
+    drain_ns = round(stage.life().plan.checkpoints.remote.drain_s * 1e9)
+    made = [s.to_ns for s in stage.spells() if s.state == "checkpointing"]
+    rows = [r for r in stage.tape.tables["events"] if EVENT[r["event_kind_id"]] == "job_checkpoint"]
+    durable = {row["t_ns"]: json.loads(row["detail"])["durable_ns"] for row in rows}
+    assert durable == {t_ns: t_ns + drain_ns for t_ns in made} | {3 * HOUR: 3 * HOUR}
 
 
 # --- the end

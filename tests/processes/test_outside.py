@@ -60,6 +60,17 @@ def test_a_machine_is_left_a_share_of_its_clock(kind):
     assert stage.site.node.up.all()
 
 
+def test_no_clock_falls_below_the_lowest_that_there_is():
+    """Less than that leaves the same clock, and the power that goes with it."""
+    powers = set()
+    for share in (345 / 1980, 0.05, 1e-6):
+        stage = staged(fault(600, "lab/node/1", {"degrade": share}), jobs=[job(8)])
+        stage.cast.sim.run_to(601 * S)
+        assert stage.site.gpu.clock_frac[8:16] == pytest.approx(345 / 1980, rel=1e-4)
+        powers.add(float(stage.site.gpu.power_w[8:16].sum()))
+    assert len(powers) == 1
+
+
 @pytest.mark.parametrize("kind", ["gpu", "node", "rack"])
 def test_a_machine_that_is_down_takes_its_nodes_out(kind):
     stage = staged(fault(600, f"lab/{kind}/1", for_s=1200))
@@ -144,6 +155,28 @@ def test_one_dead_leaf_slows_a_job_and_two_lose_it_its_nodes():
     assert [event.value for event in two.events("job_interrupted")] == [1.0]
     assert "waiting_for_nodes" in two.states()
     assert two.states()[-1] == "running"
+
+
+def test_lost_spines_cost_a_job_that_leaves_its_unit_its_nodes_and_no_other():
+    """Units hold 32 nodes: one job lies in the first of them, the other in both."""
+    jobs, sites = [job(4, name="a"), job(36, name="b")], {"lab": site(40)}
+    plain = staged(jobs=jobs, sites=sites).run()
+    cut = staged(fault(3600, "lab/spine/*", for_s=600), jobs=jobs, sites=sites).run()
+    assert cut.states(0) == ["starting", "running"]
+    assert cut.steps(0) == pytest.approx(plain.steps(0), rel=1e-3)  # the room is cooler
+    assert [(e.job, e.t_ns) for e in cut.events("job_interrupted")] == [(1, HOUR)]
+    assert cut.states(1)[-1] == "running"
+
+
+@pytest.mark.parametrize(("nodes", "slower"), [(16, False), (48, True)])
+def test_oversubscription_slows_only_a_job_that_leaves_its_unit(nodes, slower):
+    def step_s(oversubscription):
+        network = {**site()["network"], "oversubscription": oversubscription}
+        deep = job(nodes, parallel={"tp": 8, "pp": 8, "dp": nodes // 8})
+        stage = staged(jobs=[deep], sites={"lab": site(nodes, network=network)}, hours=0.2)
+        return stage.run().site.job.step_s[0]
+
+    assert bool(step_s(16) > 1.0001 * step_s(1)) == slower
 
 
 def leaf_fails(t_ns, leaf, repair_s=600.0):

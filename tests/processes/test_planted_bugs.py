@@ -44,7 +44,7 @@ PLANTED = {
             "test_planned_work_on_several_nodes_at_once",
         ),
         (
-            "        self.progress.save(self._sim.now_ns, drained=True)\n",
+            "        self._save(drained=True)\n",
             "",
             JOBS,
             "test_planned_work_loses_nothing",
@@ -90,7 +90,8 @@ PLANTED = {
         ("self._gpus].any()", "self._gpus].all() or True", NODES, "test_a_repair_ends_with"),
     ],
     "processes/scheduler": [
-        ("~whole[racks[rows]]", "whole[racks[rows]]", SCHEDULER, "test_whole_racks_come_first"),
+        ("site, whole_first=True", "site, whole_first=False", SCHEDULER, "test_whole_racks_come"),
+        ("site, whole_first=False", "site, whole_first=True", SCHEDULER, "test_replacements_leave"),
         (" + self._missing_count(site)", "", SCHEDULER, "test_what_a_placed_job_misses"),
         (" - self._spares_count(site, job)", "", SCHEDULER, "test_spares_are_kept_from_other"),
         ("- int(used[job.plan.job])", "", SCHEDULER, "test_a_spare_that_is_used_is_used"),
@@ -105,7 +106,7 @@ PLANTED = {
             OUTSIDE,
             "test_a_leaf",
         ),
-        ("np.maximum(left, LOWEST_CLOCK) **", "1.0 **", OUTSIDE, "test_a_machine_is_left_a_share"),
+        ("= np.maximum(left, ", "= np.minimum(1.0, ", OUTSIDE, "test_a_machine_is_left_a_share"),
     ],
     "processes/cast": [
         (

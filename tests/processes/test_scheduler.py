@@ -69,6 +69,20 @@ def test_whole_racks_come_first():
     assert [stage.life(n).nodes.tolist() for n in range(3)] == [[0, 1], [4, 5, 6, 7], [2, 3]]
 
 
+def test_replacements_leave_whole_racks_whole():
+    """The rack in which a node is free already comes before the one that is free as a whole."""
+    stage = staged(
+        job(6, name="a"),
+        sites={"lab": site(16)},
+        records=[
+            fails(HOUR, "lab/node/1", repair_s=90_000),
+            fails(2 * HOUR, "lab/node/2", repair_s=90_000),
+            fails(3 * HOUR, "lab/node/3", repair_s=90_000),
+        ],
+    ).run()
+    assert stage.life(0).nodes.tolist() == [0, 6, 7, 8, 4, 5]
+
+
 def test_a_job_larger_than_the_whole_racks_takes_the_others_last():
     stage = staged(
         job(6, name="a", arrive="10 min"), records=[fails(MIN, "lab/node/1", repair_s=9e4)]

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.validate
 
 F64 = NDArray[np.float64]
 
-GPU = catalog.sheet("gpu", "h100")
+GPU = catalog.sheet("gpu", "h100-sxm")
 IMMERSED = catalog.sheet("node", "hgx-h100-immersion")
 AIR = catalog.sheet("node", "hgx-h100-air")
 LIQUID = catalog.sheet("node", "hgx-h100-liquid")

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from dcsim.catalog import sheet
+from dcsim.workload.fabric import network_of
 from dcsim.workload.layout import Exchange, Layout, Recompute, Schedule, Sharding
 from dcsim.workload.machine import (
     capped_clock_frac,
-    chip_sheet,
     law_of,
     machine_of,
     machine_of_site,
-    ring_share,
     software_of,
 )
 from dcsim.workload.model import Shape, dense, shape_of
@@ -21,8 +20,8 @@ from dcsim.workload.rate import uniform_step_s
 from dcsim.workload.step import Parts, expected_highest, step_of, step_time
 
 LAW = law_of(sheet("step", "law"))
-CHIP = chip_sheet("h100-sxm")
-MACHINE = machine_of(CHIP, "bf16", LAW, 50e9)
+CHIP, NODE = sheet("gpu", "h100-sxm"), sheet("node", "hgx-h100-air")
+MACHINE = machine_of(CHIP, NODE, "bf16", LAW, network_of(NODE))
 SOFTWARE = software_of(sheet("software", "megatron-core"), CHIP, LAW)
 MODEL = shape_of(sheet("model", "llama3-405b"))
 BASE = Layout(8, 16, 128, micro_batch=1, global_batch=2048, sequence=8192, vpp=8)
@@ -70,7 +69,7 @@ def test_times_of_the_simulation_are_at_the_highest_clock() -> None:
 
 
 def test_a_simulated_machine_is_at_the_clock_of_its_cap() -> None:
-    gpu, node = sheet("gpu", "h100"), sheet("node", "hgx-h100-liquid")
+    gpu, node = sheet("gpu", "h100-sxm"), sheet("node", "hgx-h100-liquid")
     machine = machine_of_site(gpu, node, LAW, 25e9, 0.5)
     assert machine.fit_clock_frac == capped_clock_frac(gpu) < 1
     assert machine.gradient_share == 0.5
@@ -154,13 +153,8 @@ def test_a_mixture_computes_like_a_dense_model_of_its_active_width() -> None:
 
 
 def test_lower_precision_is_faster() -> None:
-    fp8 = machine_of(CHIP, "fp8", LAW, 50e9)
+    fp8 = machine_of(CHIP, NODE, "fp8", LAW, network_of(NODE))
     assert parts(machine=fp8).step_s < 0.75 * parts().step_s
-
-
-def test_an_oversubscribed_fabric_shares_its_uplinks() -> None:
-    assert ring_share(16, 7.0, 64) == pytest.approx(1 / 7)
-    assert ring_share(16, 7.0, 2) == 1.0
 
 
 @pytest.mark.parametrize(
