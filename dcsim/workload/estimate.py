@@ -1,0 +1,232 @@
+"""Estimates of training: from names and numbers to step time, rates and memory.
+
+`estimate` answers for one case, `table` for as many as its columns are long, by the same functions
+on arrays. What is not given is the default of `dcsim.workload.options`.
+
+Valid, Accuracy: as `dcsim.workload.step` and `dcsim.workload.published`; every estimate has an
+interval and says whether it is extrapolated.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from dcsim import catalog
+from dcsim.errors import InputError
+from dcsim.workload.columns import filled, joined, rows_of
+from dcsim.workload.interval import interval
+from dcsim.workload.layer import Law
+from dcsim.workload.layout import Layout, Recompute, Schedule, Sharding
+from dcsim.workload.legality import Case, legal, reason
+from dcsim.workload.machine import law_of
+from dcsim.workload.memory import Memory, memory
+from dcsim.workload.model import (
+    Real,
+    Shape,
+    active_layer_params,
+    attention_flop_per_token,
+    flop_per_token,
+)
+from dcsim.workload.named import (
+    MODEL,
+    SYSTEM,
+    Coded,
+    coded,
+    made,
+    picked,
+    picked_systems,
+    shape_named,
+    system_named,
+)
+from dcsim.workload.options import BY_NAME, OPTIONS, SCHEDULES, Value
+from dcsim.workload.step import Parts, step_of
+
+Ints = npt.NDArray[np.int64]
+Column = Value | Sequence[Value] | npt.NDArray[Any]
+
+CHUNK = 4096
+"""Rows at a time, so that arrays stay in the cache."""
+_MICRO_BATCHES_PER_STAGE = 4
+_AUTO = len(Recompute)
+
+
+class Estimate(NamedTuple):
+    """What training comes to; every number a scalar or an array."""
+
+    parts: Parts
+    memory: Memory
+    step_s: Real
+    low_s: Real
+    high_s: Real
+    extrapolated: Real
+    tokens_per_s: Real
+    mfu_frac: Real  # of the dense BF16 peak
+    hfu_frac: Real  # what is computed again counted too
+    flop_per_s_per_gpu: Real
+    hbm_byte: Real
+    fits: Real
+    recompute: Real  # as chosen
+
+
+class Problem(NamedTuple):
+    """What is wrong with one row; the text begins with the option at fault."""
+
+    row: int
+    text: str
+
+
+class Table(NamedTuple):
+    """Estimates of the rows that are legal, and what is wrong with the others."""
+
+    rows: Ints  # of the columns, for each estimate
+    layout: Layout
+    estimate: Estimate
+    problems: tuple[Problem, ...]
+
+
+def estimate(**options: Value) -> tuple[Layout, Estimate]:
+    """Return the layout and the estimate of one case; options as in `OPTIONS`.
+
+    Raises InputError that says what is wrong, KeyError for an unknown option.
+
+    >>> layout, found = estimate(model="llama3-8b", gpus=64, tp=2, gbs=512, seq=8192)
+    >>> int(layout.dp), bool(found.low_s < found.step_s < found.high_s)
+    (32, True)
+    """
+    found = table(options)
+    return rows_of(found.layout, 0), rows_of(found.estimate, 0)
+
+
+def table(columns: Mapping[str, Column]) -> Table:
+    """Return the estimates of all rows; a single value counts for every row.
+
+    Raises KeyError for a column that is no option, InputError where no row can be estimated.
+    """
+    unknown = set(columns) - set(BY_NAME)
+    if unknown:
+        raise KeyError(f"no option {', '.join(sorted(unknown))}")
+    asked: dict[str, Any] = {o.name: columns.get(o.name, o.default) for o in OPTIONS}
+    count = max(1 if np.ndim(column) == 0 else len(column) for column in asked.values())
+    by_model, by_system = coded(asked, MODEL, count), coded(asked, SYSTEM, count)
+    models, no_model = made(by_model.keys, shape_named)
+    made_systems, no_system = made(by_system.keys, system_named)
+    problems = [*_unnamed(by_model, no_model), *_unnamed(by_system, no_system)]
+    rows = np.delete(np.arange(count), [problem.row for problem in problems])
+    if not len(rows):
+        raise InputError(*dict.fromkeys(problem.text for problem in problems))
+    if problems:
+        asked = {name: _taken(column, rows) for name, column in asked.items()}
+    shape = picked(models, by_model.row_key[rows])
+    system = picked_systems(made_systems, by_system.row_key[rows])
+    case = Case(shape, _layout(asked), *system, gpus=np.asarray(asked["gpus"]))
+    good = np.broadcast_to(legal(case), rows.shape)
+    problems += [
+        Problem(int(rows[place]), reason(rows_of(case, place))) for place in np.flatnonzero(~good)
+    ]
+    return _estimates(rows, case, good, asked["attention"], problems)
+
+
+def _estimates(rows: Ints, case: Case, good: Any, attention: Any, problems: list[Problem]) -> Table:
+    """Return the estimates of the rows that are legal, a chunk at a time."""
+    kept = np.flatnonzero(good)
+    if not len(kept):
+        raise InputError(*dict.fromkeys(problem.text for problem in sorted(problems)))
+    if len(kept) < len(rows):
+        case, attention = rows_of(case, kept), _taken(attention, kept)
+    causal = np.asarray(attention) == "causal"
+    law = law_of(catalog.sheet("step", "law"))
+    parts = []
+    for begin in range(0, len(kept), CHUNK):
+        at = slice(begin, begin + CHUNK)
+        found = estimated(rows_of(case, at), _taken(causal, at), law)
+        parts.append(filled(found, len(kept[at])))
+    found = joined(parts)
+    layout = filled(case.layout._replace(recompute=found.recompute), len(kept))
+    return Table(rows[kept], layout, found, tuple(sorted(problems)))
+
+
+def _unnamed(by: Coded, wrong: list[str]) -> list[Problem]:
+    return [Problem(row, wrong[key]) for row, key in enumerate(by.row_key) if wrong[key]]
+
+
+def estimated(case: Case, causal: Real, law: Law) -> Estimate:
+    """Return the estimates of cases that are legal."""
+    shape, layout, machine = case.shape, case.layout, case.machine
+    layout = layout._replace(recompute=_least_that_fits(case))
+    parts = step_of(shape, layout, machine, case.software, law).parts
+    held, step_s = memory(shape, layout), parts.step_s
+    ends = interval(step_s, case.spread, case.gpus, shape.experts > 0)
+    flop = flop_per_token(shape, layout.sequence, causal)
+    again = np.where(layout.recompute == Recompute.FULL, _forward_flop(shape, layout, causal), 0.0)
+    tokens_per_s = layout.tokens_count / step_s
+    each = tokens_per_s / layout.gpus_count
+    return Estimate(
+        parts=parts,
+        memory=held,
+        step_s=step_s,
+        low_s=ends.low_s,
+        high_s=ends.high_s,
+        extrapolated=ends.extrapolated,
+        tokens_per_s=tokens_per_s,
+        mfu_frac=each * flop / machine.peak_flop_per_s,
+        hfu_frac=each * (flop + again) / machine.peak_flop_per_s,
+        flop_per_s_per_gpu=each * flop,
+        hbm_byte=machine.hbm_byte,
+        fits=held.total_byte <= machine.hbm_byte,
+        recompute=layout.recompute,
+    )
+
+
+def _least_that_fits(case: Case) -> Real:
+    """Return the recomputation asked for, or where it is left open the least that fits."""
+    asked, shape = case.layout.recompute, case.shape
+    if not np.any(asked == _AUTO):
+        return asked
+    chosen: Any = Recompute.FULL
+    for level in (Recompute.SELECTIVE, Recompute.NONE):
+        held = memory(shape, case.layout._replace(recompute=level)).total_byte
+        chosen = np.where(held <= case.machine.hbm_byte, level, chosen)
+    return np.where(asked == _AUTO, chosen, asked)
+
+
+def _forward_flop(shape: Shape, layout: Layout, causal: Real) -> Real:
+    """Return the model FLOPs of the forward pass of all layers on one token."""
+    attention = attention_flop_per_token(shape, layout.sequence, causal)
+    return shape.layers * (2.0 * active_layer_params(shape) + attention / 3.0)
+
+
+def _layout(asked: Mapping[str, Any]) -> Layout:
+    """Return the layouts; replicas follow from the GPUs, the batch from the stages if not given."""
+    count = {o.name: np.asarray(asked[o.name]) for o in OPTIONS if o.is_count}
+    replica = count["tp"] * count["pp"] * count["cp"]
+    dp = np.maximum(1, count["gpus"] // replica)
+    usual = dp * count["mbs"] * _MICRO_BATCHES_PER_STAGE * count["pp"]
+    return Layout(
+        tp=count["tp"],
+        pp=count["pp"],
+        dp=dp,
+        micro_batch=count["mbs"],
+        global_batch=np.where(count["gbs"] > 0, count["gbs"], usual),
+        sequence=count["seq"],
+        vpp=count["vpp"],
+        cp=count["cp"],
+        ep=count["ep"],
+        sharding=_coded(asked["sharding"], {level.name.lower(): level for level in Sharding}),
+        recompute=_coded(
+            asked["recompute"], {level.name.lower(): level for level in Recompute} | {"auto": _AUTO}
+        ),
+        schedule=_coded(asked["schedule"], dict(zip(SCHEDULES, Schedule, strict=True))),
+    )
+
+
+def _coded(column: Any, codes: Mapping[str, int]) -> Any:
+    if np.ndim(column) == 0:
+        return codes[str(column)]
+    return np.fromiter((codes[word] for word in column), np.int64, len(column))
+
+
+def _taken(column: Any, rows: Any) -> Any:
+    """Return *rows* of a column, which may be a single value."""
+    return column if np.ndim(column) == 0 else np.asarray(column)[rows]

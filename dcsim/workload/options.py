@@ -1,0 +1,88 @@
+"""What an estimate is asked for: one list of options for the command line, tables and Python."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dcsim.errors import InputError
+
+PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
+RECOMPUTES = ("none", "selective", "full", "auto")
+SHARDINGS = ("none", "zero1", "zero2", "zero3")
+SCHEDULES = ("1f1b", "zero-bubble", "dualpipe")
+ATTENTIONS = ("full", "causal")
+SHAPE = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab", "experts", "top_k")
+MOST_COUNT = 10_000_000
+
+
+class Option(NamedTuple):
+    """One option: a count where *default* is a number, else a word, of *choices* if there are."""
+
+    name: str
+    default: int | str
+    about: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def is_count(self) -> bool:
+        """Whether its value is a whole number; 0 then stands for what follows from the rest."""
+        return isinstance(self.default, int)
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+OPTIONS = (
+    Option("model", "", "Model of the catalogue, or the path of a Hugging Face config.json."),
+    *(Option(name, 0, "Shape of a model that no catalogue has.") for name in SHAPE),
+    Option("gpu", "h100-sxm", "GPU of the catalogue, in its reference system."),
+    Option("gpus", 8, "GPUs of the job."),
+    Option("tp", 1, "Tensor-parallel GPUs, with sequence parallelism."),
+    Option("pp", 1, "Pipeline stages."),
+    Option("cp", 1, "Context-parallel GPUs, which share a sequence."),
+    Option("ep", 1, "Replicas over which the experts are spread."),
+    Option("vpp", 1, "Chunks of the model on each stage; above 1 the pipeline is interleaved."),
+    Option("mbs", 1, "Sequences of a micro-batch."),
+    Option("gbs", 0, "Sequences of a step; by default 4 micro-batches for each stage."),
+    Option("seq", 4096, "Tokens of a sequence."),
+    Option("precision", "bf16", "Precision of the matrix products.", PRECISIONS),
+    Option("recompute", "auto", "What is computed again; auto: the least that fits.", RECOMPUTES),
+    Option("sharding", "zero1", "States spread over the replicas; zero3 is FSDP.", SHARDINGS),
+    Option("schedule", "1f1b", "Order of the pipeline.", SCHEDULES),
+    Option("attention", "full", "Attention FLOPs that MFU counts.", ATTENTIONS),
+    Option("network", "", "NICs of a node, such as '4x200 Gbit/s'; by default the reference's."),
+    Option("software", "megatron-core", "Training software of the catalogue."),
+)
+BY_NAME = {option.name: option for option in OPTIONS}
+
+Value = int | str
+
+
+def read(option: Option, text: str) -> Value:
+    """Return the value that *text* states; the default where it is empty.
+
+    Raises InputError with what is allowed.
+    """
+    text = text.strip()
+    if not text:
+        return option.default
+    if not option.is_count:
+        if option.choices and text not in option.choices:
+            raise InputError(f"{text!r}: allowed {', '.join(option.choices)}")
+        return text
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if not 1 <= count <= MOST_COUNT:
+        raise InputError(f"{text!r}: allowed a whole number from 1 to {MOST_COUNT:,}")
+    return count
+
+
+def completed(given: Mapping[str, Value]) -> dict[str, Value]:
+    """Return *given* with the defaults of all other options; KeyError for an unknown one."""
+    unknown = set(given) - set(BY_NAME)
+    if unknown:
+        raise KeyError(f"no option {', '.join(sorted(unknown))}")
+    return {option.name: given.get(option.name, option.default) for option in OPTIONS}
