@@ -122,7 +122,8 @@ def _steeper(case: Case, inlet_c: Real, ramp_k_per_s: Real, film: Real) -> Real:
     through_k_per_w = law.package_plate_k_per_w + 1 / (gpu.conductance_x * film)
     rest_c = inlet_c + ramp_k_per_s * np.float32(STEP_S) + gpu.power_w * through_k_per_w
     x = np.clip((rest_c - gpu.temp_c) * settled * law.leak_fold_per_k, -1, 1)
-    return 1 + x * ((2 + settled) / 6 + x * (1 + settled) / 12)
+    steeper: Real = 1 + x * ((2 + settled) / 6 + x * (1 + settled) / 12)
+    return steeper
 
 
 def _per_gpu(case: Case, column: Real) -> Real:

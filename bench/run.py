@@ -1,13 +1,13 @@
 """Print one table of ratios: the kernels beside C and numpy, whole runs beside their limits.
 
-`python -m bench.run` measures all; names of parts (`step small main growth share`) measure those.
+`python -m bench.run` measures all; names of parts (`step small main growth share estimates`) measure those.
 Exits 1 when a ratio is above what it may be; a count or a digest that differs is an error.
 """
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from bench import share, step, whole
+from bench import estimates, share, step, whole
 from bench.table import Row, show
 
 PARTS: dict[str, Callable[[], Iterable[Row]]] = {
@@ -16,6 +16,7 @@ PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "main": whole.main_rows,
     "growth": whole.growth_rows,
     "share": share.rows,
+    "estimates": estimates.rows,
 }
 
 

@@ -16,6 +16,7 @@ from typing import NoReturn, TypeVar
 import click
 
 import dcsim
+from dcsim.commands import estimate, plan, validate
 from dcsim.errors import InputError, InvariantError, ScenarioError
 
 OK, UNMET, INPUT, OURS, INTERRUPTED = 0, 1, 2, 3, 130
@@ -171,3 +172,7 @@ def schema() -> int:
 
     click.echo(json.dumps(Scenario.json_schema(), indent=2))
     return OK
+
+
+for _command in (estimate, plan, validate):
+    commands.add_command(_command)

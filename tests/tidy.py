@@ -32,6 +32,7 @@ LAYERS = (
     {"report"},
     {"api"},
     {"campaign"},
+    {"commands"},
     {"cli"},
 )
 TOP = ["cli", "dcsim"]  # only the command line may use the package as its users do

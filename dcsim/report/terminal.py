@@ -88,8 +88,8 @@ def print_summary(run: Run, summary: Summary, console: Console) -> None:
     longest = max(share.value for share in summary.waterfall)
     utf = console.encoding.lower().startswith("utf")
     for name, value in summary.waterfall:
-        bar = _bar((width - _BAR_BEGIN) * value / longest, utf=utf)
-        line = Text(f"{_words(name):<22}{_percent(value):>6} ").append(bar, COLOURS[name])
+        drawn = bar((width - _BAR_BEGIN) * value / longest, utf=utf)
+        line = Text(f"{_words(name):<22}{_percent(value):>6} ").append(drawn, COLOURS[name])
         line.rstrip()
         console.print(line, soft_wrap=True)
     console.print(Text(_causes(summary, width)), soft_wrap=True)
@@ -162,7 +162,7 @@ def _caption(summary: Summary) -> str:
     return caption
 
 
-def _bar(length: float, *, utf: bool) -> str:
+def bar(length: float, *, utf: bool) -> str:
     """A bar of so many columns, in eighths of a column where the terminal has them."""
     if not utf:
         return "#" * round(length)

@@ -81,8 +81,8 @@ class Table(NamedTuple):
     """Estimates of the rows that are legal, and what is wrong with the others."""
 
     rows: Ints  # of the columns, for each estimate
-    layout: Layout
-    estimate: Estimate
+    layout: Layout | None  # None where no row is legal, like the next
+    estimate: Estimate | None
     problems: tuple[Problem, ...]
 
 
@@ -96,13 +96,15 @@ def estimate(**options: Value) -> tuple[Layout, Estimate]:
     (32, True)
     """
     found = table(options)
+    if found.layout is None or found.estimate is None:
+        raise InputError(*(problem.text for problem in found.problems))
     return rows_of(found.layout, 0), rows_of(found.estimate, 0)
 
 
 def table(columns: Mapping[str, Column]) -> Table:
     """Return the estimates of all rows; a single value counts for every row.
 
-    Raises KeyError for a column that is no option, InputError where no row can be estimated.
+    Raises KeyError for a column that is no option.
     """
     unknown = set(columns) - set(BY_NAME)
     if unknown:
@@ -115,7 +117,7 @@ def table(columns: Mapping[str, Column]) -> Table:
     problems = [*_unnamed(by_model, no_model), *_unnamed(by_system, no_system)]
     rows = np.delete(np.arange(count), [problem.row for problem in problems])
     if not len(rows):
-        raise InputError(*dict.fromkeys(problem.text for problem in problems))
+        return Table(rows, None, None, tuple(sorted(problems)))
     if problems:
         asked = {name: _taken(column, rows) for name, column in asked.items()}
     shape = picked(models, by_model.row_key[rows])
@@ -132,7 +134,7 @@ def _estimates(rows: Ints, case: Case, good: Any, attention: Any, problems: list
     """Return the estimates of the rows that are legal, a chunk at a time."""
     kept = np.flatnonzero(good)
     if not len(kept):
-        raise InputError(*dict.fromkeys(problem.text for problem in sorted(problems)))
+        return Table(kept, None, None, tuple(sorted(problems)))
     if len(kept) < len(rows):
         case, attention = rows_of(case, kept), _taken(attention, kept)
     causal = np.asarray(attention) == "causal"

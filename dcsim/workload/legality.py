@@ -50,7 +50,8 @@ def _replica(case: Case) -> Real:
 
 
 def _chunks(case: Case, vpp: Any) -> Any:
-    return vpp * case.layout.pp <= case.shape.layers
+    chunks, layers = vpp * case.layout.pp, case.shape.layers
+    return (chunks <= layers) | (chunks == layers + 2)  # each embedding as a layer
 
 
 def _round(case: Case) -> Real:

@@ -33,6 +33,7 @@ _COLLECTIVES: dict[str, Callable[[Fabric, Real, Real, Real], Real]] = {
 _MI = 2**20
 _CLASSES = {"below 1 MiB": _MI, "1 to 64 MiB": 64 * _MI, "64 MiB to 1 GiB": 1024 * _MI}
 _LARGEST_CLASS = "1 GiB and more"
+SIZE_CLASSES = (*_CLASSES, _LARGEST_CLASS)
 
 
 class Measurements(NamedTuple):

@@ -1,6 +1,5 @@
 """What an estimate is asked for: one list of options for the command line, tables and Python."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from dcsim.errors import InputError
@@ -78,11 +77,3 @@ def read(option: Option, text: str) -> Value:
     if not 1 <= count <= MOST_COUNT:
         raise InputError(f"{text!r}: allowed a whole number from 1 to {MOST_COUNT:,}")
     return count
-
-
-def completed(given: Mapping[str, Value]) -> dict[str, Value]:
-    """Return *given* with the defaults of all other options; KeyError for an unknown one."""
-    unknown = set(given) - set(BY_NAME)
-    if unknown:
-        raise KeyError(f"no option {', '.join(sorted(unknown))}")
-    return {option.name: given.get(option.name, option.default) for option in OPTIONS}
