@@ -1,6 +1,7 @@
 """Print one table of ratios: the kernels beside C and numpy, whole runs beside their limits.
 
-`python -m bench.run` measures all; names of parts (`step small main growth share estimates`) measure those.
+`python -m bench.run` measures all; names of parts (`step small main growth share estimates`)
+measure those.
 Exits 1 when a ratio is above what it may be; a count or a digest that differs is an error.
 """
 

@@ -77,9 +77,12 @@ def test_every_command_runs(said: dict[str, str], folder: Path) -> None:
 
 
 def test_the_summary_that_is_shown_is_what_comes_out(said: dict[str, str]) -> None:
-    (shown,) = blocks("text")
+    estimate, summary = blocks("text")
     (printed,) = (text for command, text in said.items() if command.endswith("--out runs/first"))
-    assert without_numbers(shown) == without_numbers(printed)
+    assert without_numbers(summary) == without_numbers(printed)
+    (printed,) = (text for command, text in said.items() if command.startswith("dcsim estimate"))
+    shown = without_numbers(estimate)
+    assert without_numbers(printed)[: len(shown)] == shown
 
 
 def test_every_python_block_runs(said: dict[str, str], folder: Path) -> None:
