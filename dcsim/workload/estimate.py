@@ -18,7 +18,7 @@ from dcsim.errors import InputError
 from dcsim.workload.columns import filled, joined, rows_of
 from dcsim.workload.interval import interval
 from dcsim.workload.layer import Law
-from dcsim.workload.layout import Layout, Recompute, Schedule, Sharding
+from dcsim.workload.layout import Exchange, Layout, Recompute, Schedule, Sharding
 from dcsim.workload.legality import Case, legal, reason
 from dcsim.workload.machine import law_of
 from dcsim.workload.memory import Memory, memory
@@ -40,7 +40,7 @@ from dcsim.workload.named import (
     shape_named,
     system_named,
 )
-from dcsim.workload.options import BY_NAME, OPTIONS, SCHEDULES, Value
+from dcsim.workload.options import BY_NAME, EXCHANGES, OPTIONS, SCHEDULES, Value
 from dcsim.workload.step import Parts, step_of
 
 Ints = npt.NDArray[np.int64]
@@ -220,6 +220,9 @@ def _layout(asked: Mapping[str, Any]) -> Layout:
             asked["recompute"], {level.name.lower(): level for level in Recompute} | {"auto": _AUTO}
         ),
         schedule=_coded(asked["schedule"], dict(zip(SCHEDULES, Schedule, strict=True))),
+        exchange=_coded(asked["cp_exchange"], dict(zip(EXCHANGES, Exchange, strict=True))),
+        shards=count["shards"],
+        token_nodes=count["token_nodes"],
     )
 
 

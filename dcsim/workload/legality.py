@@ -146,6 +146,18 @@ RULES = (
         lambda c, pp: (pp == 1) | (c.layout.sharding < Sharding.ZERO2),
         lambda _c: "zero2 and zero3 with a pipeline are not modelled",
     ),
+    Rule(
+        "shards",
+        lambda c, shards: (shards == 0) | _divides(c.layout.dp * c.layout.cp, shards),
+        lambda c: (
+            f"it is to divide the {c.layout.dp * c.layout.cp:.0f} GPUs that hold the same layer"
+        ),
+    ),
+    Rule(
+        "token_nodes",
+        lambda c, nodes: (nodes == 0) | (c.layout.ep > 1),
+        lambda _c: "no experts are spread over GPUs",
+    ),
 )
 _FIELD = {"gbs": "global_batch"}
 

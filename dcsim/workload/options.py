@@ -8,6 +8,7 @@ PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
 RECOMPUTES = ("none", "selective", "full", "auto")
 SHARDINGS = ("none", "zero1", "zero2", "zero3")
 SCHEDULES = ("1f1b", "zero-bubble", "dualpipe")
+EXCHANGES = ("ring", "all-gather")
 ATTENTIONS = ("full", "causal")
 SHAPE = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab", "experts", "top_k")
 MOST_COUNT = 10_000_000
@@ -49,6 +50,9 @@ OPTIONS = (
     Option("recompute", "auto", "What is computed again; auto: the least that fits.", RECOMPUTES),
     Option("sharding", "zero1", "States spread over the replicas; zero3 is FSDP.", SHARDINGS),
     Option("schedule", "1f1b", "Order of the pipeline.", SCHEDULES),
+    Option("shards", 0, "Replicas that share one copy of the states (HSDP); by default all."),
+    Option("cp_exchange", "ring", "How GPUs that share a sequence swap keys.", EXCHANGES),
+    Option("token_nodes", 0, "Most nodes that the experts of a token lie on; by default any."),
     Option("attention", "full", "Attention FLOPs that MFU counts.", ATTENTIONS),
     Option("network", "", "NICs of a node, such as '4x200 Gbit/s'; by default the reference's."),
     Option("software", "megatron-core", "Training software of the catalogue."),

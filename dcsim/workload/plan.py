@@ -18,8 +18,7 @@ import numpy.typing as npt
 from dcsim.workload.columns import rows_of
 from dcsim.workload.estimate import Estimate, table
 from dcsim.workload.layout import Layout
-from dcsim.workload.named import SYSTEM
-from dcsim.workload.options import SHAPE, Value
+from dcsim.workload.options import Value
 
 Ints = npt.NDArray[np.int64]
 
@@ -100,8 +99,8 @@ def _candidates(options: Mapping[str, Value], counts: list[int]) -> dict[str, An
         columns["sharding"] = np.where(is_zero3, "zero3", "zero1")
     worth = np.where(columns["pp"] > 1, is_zero3 == 0, vpp == 1)
     columns = {name: column[worth] for name, column in columns.items()}
-    fixed = ("gbs", "seq", "recompute", "sharding", "schedule", "attention", *SHAPE, *SYSTEM)
-    return columns | {name: options[name] for name in ("model", *fixed) if name in options}
+    fixed = set(options) - set(columns)
+    return columns | {name: options[name] for name in sorted(fixed)}
 
 
 def _splits(options: Mapping[str, Value], counts: list[int]) -> Iterator[tuple[int, ...]]:
