@@ -70,7 +70,6 @@ def make_case(gpus_count: int) -> Case:
         "package_plate_k_per_w": 0.025,
         "leak_fold_per_k": 1 / 45,
         "control_s": 5.0,
-        "floor_frac": 0.2,
         "floor_power_frac": 0.2**2.5,
         "shutdown_c": 95.0,
     }

@@ -10,7 +10,7 @@
 
 typedef struct {
     float static_w, cap_w, limit_c, package_j_per_k, plate_j_per_k, package_plate_k_per_w;
-    float leak_fold_per_k, control_s, floor_frac, floor_power_frac, shutdown_c;
+    float leak_fold_per_k, control_s, floor_power_frac, shutdown_c;
 } Law;
 
 typedef struct {

@@ -42,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except InvariantError as error:
         status = _complain(OURS, str(error))
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        place = _place(error)
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
         status = _complain(OURS, f"a fault of dcsim at {place}: {what}")
     raise SystemExit(status)
@@ -57,6 +56,20 @@ def _broken_pipe(action: signal.Handlers) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGPIPE, before)
+
+
+def _place(error: Exception) -> str:
+    """Name the last line of dcsim itself on the way to *error*."""
+    home = Path(dcsim.__file__).parent
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(home)]
+    return f"{Path(ours[-1].filename).relative_to(home)}:{ours[-1].lineno}"
+
+
+def _run_folder(text: str) -> Path:
+    if not text:
+        raise click.BadParameter("allowed the path of a folder that does not exist yet")
+    return Path(text)
 
 
 def _complain(status: int, *messages: str) -> int:
@@ -94,7 +107,7 @@ def commands() -> None:
 
 @commands.command()
 @_asks_for_scenario
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; must not exist yet.")
+@click.option("--out", type=_run_folder, metavar="PATH", help="Run folder; must not exist yet.")
 @click.option(
     "--inputs",
     type=click.Path(path_type=Path),

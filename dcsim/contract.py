@@ -22,6 +22,15 @@ class Fact(NamedTuple):
     payload: Any = None
 
 
+def flip(column: Any, wanted: Any, table: str, rises: str, falls: str) -> list[Fact]:
+    """Make a mode *column* as *wanted*; return a fact for each row that flipped."""
+    if np.array_equal(column, wanted):
+        return []
+    rows = np.flatnonzero(column != wanted)
+    column[:] = wanted
+    return [Fact(rises if wanted[row] else falls, table, int(row)) for row in rows]
+
+
 class Holds(NamedTuple):
     """How long what a model has just published stays true.
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import dcsim
-from dcsim import cli
+from dcsim import cli, units
 from dcsim.errors import InputError, InvariantError, ScenarioError
 
 SMALL = str(Path(__file__).parent / "scenario" / "small.yaml")
@@ -112,8 +112,21 @@ def test_a_fault_of_ours_is_one_line_with_its_place(run, simulated):
     simulated.effect = lambda: 1 / 0
     status, out, err = run("run", SMALL)
     assert (status, out) == (3, "")
-    assert err.startswith("error: a fault of dcsim at test_cli.py:")
+    assert err.startswith("error: a fault of dcsim at cli.py:")
     assert err.endswith(": ZeroDivisionError: division by zero\n")
+
+
+def test_a_fault_inside_a_library_names_the_line_of_dcsim(run, simulated):
+    simulated.effect = lambda: units.show(None, "W")
+    _, _, err = run("run", SMALL)
+    assert err.startswith("error: a fault of dcsim at units.py:")
+
+
+def test_an_empty_folder_is_refused(run, simulated):
+    status, out, err = run("run", SMALL, "--out", "")
+    assert (status, out) == (2, "")
+    assert "--out" in err
+    assert "allowed the path of a folder" in err
 
 
 def test_schema_prints_the_json_schema(run):

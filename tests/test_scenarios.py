@@ -75,6 +75,26 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return play
 
 
+@pytest.mark.parametrize("chillers", ["1", "auto"])
+def test_a_feed_that_comes_back_stays(play: Any, chillers: str) -> None:
+    fault = "faults=[{at: 20 min, hit: lab/feed/0, effect: down, for: 24 min}]"
+    ask = ("duration=90 min", "expect=null", f"sites.lab.cooling.chillers={chillers}", fault)
+    played = play("first", *ask)
+    assert not played.minutes("down")
+    assert played.minutes("on_battery") == [20.0]
+    [alarm] = played.summary["warnings"]
+    assert alarm["what"].startswith("lab loop.supply_c 60.")
+    assert alarm["what"].endswith("degC, valid 5..60")
+    assert played.value("goodput_frac") > 0.95
+
+
+def test_a_feed_that_is_too_small_is_named_in_the_summary(play: Any) -> None:
+    fault = "faults=[{at: 20 min, hit: lab/feed/0, effect: {degrade: 0.2}}]"
+    [alarm] = play("first", "duration=40 min", "expect=null", fault).summary["warnings"]
+    assert alarm["what"] == "lab/feed/0 went down: overload"
+    assert alarm["first_ns"] == 20 * 60 * 10**9
+
+
 def test_the_scenarios_are_those_that_are_promised() -> None:
     assert sorted(GOLDEN) == NAMES
 

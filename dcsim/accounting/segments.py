@@ -1,5 +1,6 @@
 """What jobs did, segment by segment, with the work that a later failure took back."""
 
+from math import floor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from dcsim.trace.schema import FACTORS
 Array = np.ndarray[Any, Any]
 
 _STEP_TOLERANCE = 1e-6
+_ROUNDING = 1e-12
 
 
 class Segments(NamedTuple):
@@ -97,21 +99,32 @@ def _rollbacks(run: Run) -> tuple[list[int], list[int], list[float]]:
 def _lost_steps(
     table: dict[str, Array], at_ns: list[int], of_job: list[int], counts: list[float]
 ) -> Array:
-    """Steps of each segment that are lost: a rollback takes the job's last surviving steps."""
+    """Steps of each segment that are lost: a rollback takes the job's last surviving steps.
+
+    So does the end of the trace with the part of a step that was not finished.
+    """
     lost = np.zeros(table["steps"].size)
     steps, jobs = table["steps"].tolist(), table["job_id"].tolist()
-    surviving: dict[int, list[tuple[int, float]]] = {}
+    surviving: dict[int, list[tuple[int, float]]] = {job: [] for job in jobs}
     begin = 0
-    for t_ns, job, count in zip(at_ns, of_job, counts, strict=True):
-        end = int(np.searchsorted(table["t_ns"], t_ns, side="right"))
+
+    def survive_to(end: int) -> None:
         for segment in range(begin, end):
             if steps[segment] > 0:
-                surviving.setdefault(jobs[segment], []).append((segment, steps[segment]))
+                surviving[jobs[segment]].append((segment, steps[segment]))
+
+    for t_ns, job, count in zip(at_ns, of_job, counts, strict=True):
+        end = int(np.searchsorted(table["t_ns"], t_ns, side="right"))
+        survive_to(end)
         begin = max(begin, end)
         missing = _take_back(surviving.get(job, []), count, lost)
         if missing > _STEP_TOLERANCE * max(1.0, count):
             what = f"a rollback of {count} steps, {missing} more than were done"
             raise InvariantError(t_ns, "job", job, what)
+    survive_to(len(steps))
+    for stack in surviving.values():
+        kept = sum(left for _, left in stack)
+        _take_back(stack, kept - floor(kept * (1 + _ROUNDING) + _STEP_TOLERANCE), lost)
     return lost
 
 

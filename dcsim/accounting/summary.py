@@ -10,6 +10,7 @@ import numpy as np
 from dcsim.accounting.causes import Cause, interruption_causes
 from dcsim.accounting.plant import Plant, read_plant
 from dcsim.accounting.segments import Array, Jobs, Segments, read_jobs, read_segments
+from dcsim.accounting.warnings import Alarm, read_warnings
 from dcsim.accounting.waterfall import WATERFALL, Share, wall_time_by_place, waterfall
 from dcsim.scenario.record import METRICS
 from dcsim.trace import Run, write_atomically
@@ -47,6 +48,7 @@ class Summary(NamedTuple):
     metrics: Mapping[str, Metric]
     waterfall: list[Share]
     interruption_causes: list[Cause]
+    warnings: list[Alarm]
 
     def as_dict(self) -> dict[str, Any]:
         """As in `summary.json`: plain dicts and lists."""
@@ -54,6 +56,7 @@ class Summary(NamedTuple):
             **{name: metric._asdict() for name, metric in self.metrics.items()},
             "waterfall": [share._asdict() for share in self.waterfall],
             "interruption_causes": [cause._asdict() for cause in self.interruption_causes],
+            "warnings": [alarm._asdict() for alarm in self.warnings],
         }
 
 
@@ -93,7 +96,8 @@ def summarise(run: Run) -> Summary:
     published = jobs.gpus_count.max(initial=0) <= PUBLISHED_GPUS_COUNT
     basis = "simulated" if published else "extrapolated"
     metrics = {name: _metric(name, values[name], basis) for name in NAMES}
-    return Summary(metrics, waterfall(run, jobs, segments, places_ns), causes)
+    shares = waterfall(run, jobs, segments, places_ns)
+    return Summary(metrics, shares, causes, read_warnings(run))
 
 
 def write_summary(folder: Path) -> Summary:

@@ -3,6 +3,8 @@
 `sheet("gpu", "h100-sxm")` reads one, `names("gpu")` lists a kind; numbers come out in SI. A sheet
 is a YAML file `data/<kind>/<name>.yaml`, its form is in `dcsim.catalog.sheets`. A GPU names the
 node and the switch of its reference system: `sheet("node", gpu.text("reference_node"))`.
+Some numbers no model of dcsim reads (capacities of storage, other precisions, extremes of a
+climate): they say what the thing is, to tests, readers and models of your own.
 """
 
 from dcsim.catalog.failures import FailureClass, FailurePreset, failure_preset

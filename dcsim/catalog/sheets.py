@@ -196,7 +196,11 @@ def sheet(kind: str, name: str) -> Sheet:
 
 def parse(kind: str, name: str, text: str) -> Sheet:
     """A sheet from the text of its file; ValueError names the entry that breaks the form."""
-    content = yaml.load(text, Loader=yaml.CSafeLoader)
+    try:
+        content = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ValueError(f"{kind}/{name}: line {line}: {error.problem}") from error
     if not isinstance(content, dict) or not isinstance(content.get("about"), str):
         raise ValueError(f"{kind}/{name}: a mapping that begins with `about:` is needed")
     return _sheet(kind, name, {key: content[key] for key in content if key != "sources"})

@@ -15,10 +15,10 @@ GPUs take the coolant as these have it; the unit then takes exactly the heat tha
 differs by from the heat foreseen is held at its mean over the step. What goes into the loop is what
 is not stored.
 
-Valid: flows 0.01 to 1.2 of the rated. A unit that has stopped keeps 1% of its flow (thermosiphon
-and coolant at rest, a judgement), so its GPUs heat on their own plates; air nodes keep turning the
-air of the hall over, which heats. Not modelled: the valve that holds a supply set point above the
-approach, fouling, the delay of coolant in pipes.
+Valid: flows 0.01 to 1.2 of the rated, coolant of 0 to 90 degC. A unit that has stopped keeps 1% of
+its flow (thermosiphon and coolant at rest, a judgement), so its GPUs heat on their own plates; air
+nodes keep turning the air of the hall over, which heats. Not modelled: the valve that holds a
+supply set point above the approach, fouling, the delay of coolant in pipes.
 Accuracy: exact for the heat foreseen; that is wrong where powers change within a step (leakage, a
 limit), by up to `SURPRISE_FRAC` of what it foresees. The rating point of the data sheet is met by
 construction.
@@ -37,6 +37,8 @@ from dcsim.world.tables import LoopTable, Real, UnitTable
 FLOW_POWER = 0.8
 LOOP, SLOW, FAST = range(3)
 PARTS_COUNT = 3
+SHORT_LAGS = 1e-3
+"""Over a shorter step than this share of the lag, the coolant's mean slope serves as its line."""
 SURPRISE_FRAC = 0.05
 """How far the heat foreseen may be wrong, measured: leakage moves powers by 2% of a swing."""
 
@@ -131,7 +133,7 @@ def _foresee(units: UnitTable, u: int, rate: float, kept: float, loop: LoopTable
     slow_per_s = max(rate / lag / fast_per_s, 1e-9)
     loop_per_s = loop.relax_per_s[0]
     apart = (slow_per_s - loop_per_s) * (fast_per_s - loop_per_s)
-    apart = apart if abs(apart) > 1e-6 * half * half else 1e-6 * half * half
+    apart = np.copysign(max(abs(apart), 1e-6 * half * half), apart)
     forced = rate * loop.supply_k_per_s[0] * (1.0 / lag - loop_per_s) / apart
     own, own_bend = slope - forced, bend + loop_per_s * forced
     slow = (own_bend + fast_per_s * own) / (fast_per_s - slow_per_s)
@@ -157,25 +159,28 @@ def coolant_line(units: UnitTable, dt_s: float, inlet_c: Real, inlet_k_per_s: Re
     It ends where the coolant does, and leaves a plate with the unit's lag where the coolant would.
     """
     for u in range(units.supply_c.shape[0]):
-        lag = units.lag_s[u]
-        line_s = lag - (lag + dt_s) * np.exp(-dt_s / lag)
-        behind = 0.0
-        for k in range(PARTS_COUNT):
-            behind += _behind_k(units.part_k_per_s[u, k], units.part_per_s[u, k], lag, dt_s)
-        slope = behind / line_s
-        inlet_c[u] = units.supply_c[u] + foreseen_k(units, u, dt_s) - slope * dt_s
+        lag, moved = units.lag_s[u], foreseen_k(units, u, dt_s)
+        slope = moved / dt_s
+        if dt_s > SHORT_LAGS * lag:
+            behind = 0.0
+            for k in range(PARTS_COUNT):
+                part, rate = units.part_k_per_s[u, k], units.part_per_s[u, k]
+                behind += part * _behind_s(rate, lag, dt_s)
+            slope = behind / _behind_s(0.0, lag, dt_s)
+        inlet_c[u] = units.supply_c[u] + moved - slope * dt_s
         inlet_k_per_s[u] = slope
 
 
 @kernel
-def _behind_k(slope: float, rate_per_s: float, lag_s: float, dt_s: float) -> float:
-    """Return what a plate at rest is behind a coolant whose *slope* dies away, after *dt_s* [K].
+def _behind_s(rate_per_s: float, lag_s: float, dt_s: float) -> float:
+    """Return what a plate at rest is behind a coolant, over its first slope, after *dt_s* [s].
 
-    It does not count what the plate was behind at the start and has not forgotten.
+    The slope dies away at *rate_per_s*. What the plate was behind at the start and has not
+    forgotten does not count.
     """
-    rate = max(rate_per_s, 1e-6)
-    catching = gone_s(1.0 / lag_s - rate, dt_s) - gone_s(1.0 / lag_s, dt_s)
-    return float(slope / rate * np.exp(-rate * dt_s) * catching / lag_s)
+    own = 1.0 / lag_s
+    both_s = np.exp(-min(rate_per_s, own) * dt_s) * gone_s(abs(own - rate_per_s), dt_s)
+    return float(both_s - np.exp(-own * dt_s) * gone_s(rate_per_s, dt_s))
 
 
 @kernel

@@ -3,15 +3,17 @@
 Each rack hangs on one PDU, each PDU on one UPS, each UPS on one feed. A PDU and a feed lose
 `P_rated (no_load + load x^2)`, a UPS `P_rated (fixed + linear x + square x^2)` at the load x. A UPS
 whose feed is dead draws on its battery until the stored time at which that is empty; then its racks
-are dark. After the feed returns, the battery charges at a stated share of the rating. Anything
-loaded above the share of its rating that remains opens at once and stays open until more of it is
-back.
+are dark. After the feed returns, the battery charges at a stated share of the rating, or with what
+the rating of the feed leaves where that is less: recharging opens no breaker. Anything loaded above
+the share of its rating that remains opens at once and stays open until more of it is back.
 
 Valid: loads up to the rating. Not modelled: a second path (A/B) to a rack, generators, transfer
 switches, breaker curves, reactive power, voltage.
+The heat of the losses goes nowhere: the rooms of PDUs, UPSs and transformers are not modelled, nor
+what cools them.
 Accuracy: exact for held powers; the charge at depletion is zero to the rounding of float64. Loads
-that change within a step reach the meters, but not the batteries and the losses of that step, and a
-breaker opens at the next stop.
+that change within a step reach the meters and batteries, but not the losses of that step; a
+battery that this empties early is empty at the end of it, and a breaker opens at the next stop.
 Source: forms as LBNL and Galaxy VS curves suggest; coefficients in the catalogue, judgement there.
 """
 
@@ -19,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dcsim.contract import NEVER_NS, Fact, Holds
+from dcsim.contract import NEVER_NS, Fact, Holds, flip
 from dcsim.kernel import kernel
 from dcsim.world.site import Site
 from dcsim.world.tables import F64, FeedTable, MeterTable, PduTable, RackTable, UpsTable
@@ -59,7 +61,7 @@ def evaluate_path(
     """Write all powers of the path; return the next due time [ns] and whether any is overloaded.
 
     *pumps_w* is the cooling load of each UPS, *plant_w* that of each feed; *live* is scratch,
-    int8[feeds_count].
+    bool[feeds_count].
     """
     rack, pdu, ups, feed, meter = path
     meter.it_w[0] = meter.loss_w[0] = meter.site_w[0] = meter.cooling_w[0] = 0.0
@@ -77,7 +79,7 @@ def evaluate_path(
     for p in range(pdu.power_w.shape[0]):
         x = pdu.power_w[p] / law.pdu_rated_w
         u = pdu.ups[p]
-        fed = live[ups.feed[u]] and ups.capacity_frac[u] > 0.0 and not ups.tripped[u]
+        fed = _is_fed(ups, u, live)
         energised = pdu.capacity_frac[p] > 0.0 and (fed or ups.on_battery[u])
         loss = law.pdu_rated_w * (law.pdu_no_load_frac + law.pdu_load_frac * x * x)
         pdu.loss_w[p] = loss if energised and not pdu.tripped[p] else 0.0
@@ -85,7 +87,8 @@ def evaluate_path(
         ups.output_w[u] += pdu.power_w[p]
         meter.loss_w[0] += pdu.loss_w[p]
         overloaded |= pdu.power_w[p] > law.pdu_rated_w * pdu.capacity_frac[p] and energised
-    due_ns = _evaluate_ups(ups, feed, meter, law, pumps_w, live, now_ns)
+    _evaluate_ups(ups, feed, meter, law, pumps_w, live)
+    due_ns = _evaluate_batteries(ups, feed, law, live, now_ns)
     for u in range(ups.output_w.shape[0]):
         overloaded |= ups.output_w[u] > law.ups_rated_w * ups.capacity_frac[u]
     for f in range(feed.power_w.shape[0]):
@@ -107,59 +110,102 @@ def _evaluate_ups(
     law: PowerLaw,
     pumps_w: F64,
     live: Any,
-    now_ns: int,
-) -> int:
-    """Write losses, batteries and inputs of the UPSs; return the earliest due time [ns]."""
-    earliest_ns = NEVER_NS
+) -> None:
+    """Write losses of the UPSs, and what they draw from their feeds for their load."""
     for u in range(ups.output_w.shape[0]):
-        fed = live[ups.feed[u]] and ups.capacity_frac[u] > 0.0 and not ups.tripped[u]
+        fed = _is_fed(ups, u, live)
         x = ups.output_w[u] / law.ups_rated_w
         loss = law.ups_rated_w * (
             law.ups_fixed_frac + law.ups_linear_frac * x + law.ups_square_frac * x * x
         )
         ups.loss_w[u] = loss if fed or ups.on_battery[u] else 0.0
+        ups.input_w[u] = ups.output_w[u] + ups.loss_w[u] if fed else 0.0
+        feed.power_w[ups.feed[u]] += ups.input_w[u]
+        meter.loss_w[0] += ups.loss_w[u]
+        meter.cooling_w[0] += pumps_w[u]
+
+
+@kernel
+def _evaluate_batteries(
+    ups: UpsTable, feed: FeedTable, law: PowerLaw, live: Any, now_ns: int
+) -> int:
+    """Write what batteries give and take; return the earliest time at which one is due [ns].
+
+    Those that charge on one feed share what its rating leaves.
+    """
+    charging_count, charge_w = np.zeros((2, feed.power_w.shape[0]))
+    for u in range(ups.output_w.shape[0]):
+        if ups.charging[u] and _is_fed(ups, u, live):
+            charging_count[ups.feed[u]] += 1.0
+    for f in range(charge_w.shape[0]):
+        share = feed.capacity_frac[f]
+        most_w = law.feed_rated_w * (
+            share - law.feed_no_load_frac - law.feed_load_frac * share * share
+        )
+        left_w = max(most_w - feed.power_w[f], 0.0)
+        charge_w[f] = min(law.charge_w, left_w / max(charging_count[f], 1.0))
+    earliest_ns = NEVER_NS
+    for u in range(ups.output_w.shape[0]):
         battery = 0.0
         if ups.on_battery[u]:
             battery = ups.output_w[u] + ups.loss_w[u]
-        elif fed and ups.charging[u]:
-            battery = -law.charge_w
+        elif ups.charging[u] and _is_fed(ups, u, live):
+            battery = -charge_w[ups.feed[u]]
+            ups.input_w[u] -= battery
+            feed.power_w[ups.feed[u]] -= battery
         if battery != ups.battery_w[u]:
             ups.battery_w[u] = battery
             ups.due_ns[u] = NEVER_NS
             if battery > 0.0:
-                ups.due_ns[u] = now_ns + np.int64(np.ceil(ups.charge_j[u] / battery * 1e9))
+                ups.due_ns[u] = _after_ns(now_ns, ups.charge_j[u] / battery)
             elif battery < 0.0:
                 room_j = law.battery_j - ups.charge_j[u]
-                ups.due_ns[u] = now_ns + np.int64(np.ceil(room_j / -battery * 1e9))
+                ups.due_ns[u] = _after_ns(now_ns, room_j / -battery)
         earliest_ns = min(earliest_ns, ups.due_ns[u])
-        ups.input_w[u] = ups.output_w[u] + ups.loss_w[u] - battery if fed else 0.0
-        feed.power_w[ups.feed[u]] += ups.input_w[u]
-        meter.loss_w[0] += ups.loss_w[u]
-        meter.cooling_w[0] += pumps_w[u]
     return earliest_ns
+
+
+@kernel
+def _is_fed(ups: UpsTable, u: int, live: Any) -> bool:
+    """Whether UPS *u* works and its feed has power."""
+    return bool(live[ups.feed[u]] and ups.capacity_frac[u] > 0.0 and not ups.tripped[u])
+
+
+@kernel
+def _after_ns(now_ns: int, wait_s: float) -> int:
+    """Return the time *wait_s* from now, rounded up, or one that never comes if that is far."""
+    return int(now_ns + np.int64(np.ceil(min(wait_s * 1e9, 2.0**61))))
 
 
 @kernel
 def advance_path(path: Path, plant_more_w: F64, live: Any, dt_s: float) -> None:
     """Integrate batteries and accounts.
 
-    Racks and heat rejection count with what they drew; the rest, losses included, is held.
-    *plant_more_w* is by how much the plant of each feed drew more than at the start of the step.
+    Racks and heat rejection count with what they drew, each where its power comes from: its battery
+    or the utility. The rest, losses included, is held. *plant_more_w* is by how much the plant of
+    each feed drew more than at the start of the step.
     """
-    rack, ups, meter = path.rack, path.ups, path.meter
-    it_more_j = cooling_more_j = 0.0
+    rack, pdu, ups, meter = path.rack, path.pdu, path.ups, path.meter
+    it_more_j = stored_more_j = cooling_more_j = 0.0
     for r in range(rack.power_w.shape[0]):
         if rack.powered[r]:
-            it_more_j += rack.drawn_j[r] - rack.power_w[r] * dt_s
+            more_j = rack.drawn_j[r] - rack.power_w[r] * dt_s
+            it_more_j += more_j
+            u = pdu.ups[rack.pdu[r]]
+            if ups.on_battery[u]:
+                ups.charge_j[u] -= more_j
+                ups.due_ns[u] -= np.int64(more_j / ups.battery_w[u] * 1e9)
+                stored_more_j += more_j
     for f in range(plant_more_w.shape[0]):
         cooling_more_j += plant_more_w[f] * dt_s if live[f] else 0.0
     for u in range(ups.charge_j.shape[0]):
         ups.charge_j[u] -= ups.battery_w[u] * dt_s
         meter.battery_j[0] += ups.battery_w[u] * dt_s
+    meter.battery_j[0] += stored_more_j
     meter.it_j[0] += meter.it_w[0] * dt_s + it_more_j
     meter.cooling_j[0] += meter.cooling_w[0] * dt_s + cooling_more_j
     meter.loss_j[0] += meter.loss_w[0] * dt_s
-    meter.site_j[0] += meter.site_w[0] * dt_s + it_more_j + cooling_more_j
+    meter.site_j[0] += meter.site_w[0] * dt_s + (it_more_j - stored_more_j) + cooling_more_j
 
 
 class ElectricalModel:
@@ -186,7 +232,7 @@ class ElectricalModel:
         )
         self._site = site
         self._path = Path(site.rack, site.pdu, site.ups, site.feed, site.meter)
-        self._live = np.ones(len(site.feed.power_w), np.int8)
+        self._live = np.ones(len(site.feed.power_w), np.bool_)
         self._seen = np.empty(0)
         self._due_ns = 0
         self._overloaded = False
@@ -221,19 +267,19 @@ class ElectricalModel:
         for (name, table, load_w, rated_w), mended in zip(loads, mended_of, strict=True):
             over = (load_w > rated_w * table.capacity_frac) & (table.capacity_frac > 0.0)
             tripped = over | (table.tripped & ~mended)
-            facts += _flip(table.tripped, tripped, name, "tripped", "reset")
+            facts += flip(table.tripped, tripped, name, "tripped", "reset")
         live = (feed.capacity_frac > 0.0) & ~feed.tripped
         works = (ups.capacity_frac > 0.0) & ~ups.tripped
         fed = live[ups.feed]
         due = ups.due_ns <= now_ns
         full = ups.charging & fed & due
         empty = (ups.depleted | (ups.on_battery & due)) & ~fed
-        facts += _flip(ups.depleted, empty, "ups", "depleted", "recharging")
-        facts += _flip(ups.on_battery, works & ~fed & ~empty, "ups", "on_battery", "off_battery")
+        facts += flip(ups.depleted, empty, "ups", "depleted", "recharging")
+        facts += flip(ups.on_battery, works & ~fed & ~empty, "ups", "on_battery", "off_battery")
         drained = ups.charge_j < self.law.battery_j * (1.0 - 1e-9)
-        facts += _flip(ups.charging, works & fed & drained & ~full, "ups", "charging", "charged")
+        facts += flip(ups.charging, works & fed & drained & ~full, "ups", "charging", "charged")
         lit = (works & (fed | ups.on_battery))[pdu.ups] & (pdu.capacity_frac > 0.0) & ~pdu.tripped
-        facts += _flip(
+        facts += flip(
             self._path.rack.powered, lit[self._path.rack.pdu], "rack", "power_back", "power_lost"
         )
         return facts
@@ -271,12 +317,3 @@ class ElectricalModel:
             "ups.charging": ups.charging,
             "rack.powered": self._path.rack.powered,
         }
-
-
-def _flip(column: Any, wanted: Any, table: str, rises: str, falls: str) -> list[Fact]:
-    """Make *column* as *wanted*; return a fact for each row that flipped."""
-    if np.array_equal(column, wanted):
-        return []
-    rows = np.flatnonzero(column != wanted)
-    column[:] = wanted
-    return [Fact(rises if wanted[row] else falls, table, int(row)) for row in rows]

@@ -14,8 +14,9 @@ P <= (T_lim - T_c)/R_jc + C_j (T_lim - T_j)/tau: alone it takes T_j to T_lim wit
 tau. Below the lowest clock neither can act, and the
 package heats on until the hardware shuts down. Within a step each GPU keeps the regime that it
 starts in (free, capped, throttled), in which P is linear in T_j and T_c, so that states and both
-energies follow from the exact exponential of a 2x2 matrix with T_in a ramp; energy in and heat out
-are separate integrals.
+energies follow from the exact exponential of a 2x2 matrix. T_in is a ramp there, fitted to what the
+cooling unit foresees: it ends where that does, and leaves a plate of the unit's lag where that
+would. Energy in and heat out are separate integrals.
 
 Valid: package 0 to 110 degC, load 0 to 1. One regime a step: a GPU that reaches a limit inside one
 overshoots by at most its rise over that step, which `soonest_s` keeps to a hold.
@@ -72,7 +73,6 @@ class GpuLaw(NamedTuple):
     package_plate_k_per_w: Any
     leak_fold_per_k: Any
     control_s: Any
-    floor_frac: Any
     floor_power_frac: Any
     shutdown_c: Any
     idle_frac: Any = 1.0
@@ -441,7 +441,6 @@ def gpu_law(site: Site) -> GpuLaw:
         package_plate_k_per_w=sheet["r_package_plate_k_per_w"],
         leak_fold_per_k=1.0 / sheet["leak_efold_k"],
         control_s=CONTROL_S,
-        floor_frac=floor,
         floor_power_frac=floor**EXPONENT,
         shutdown_c=sheet["shutdown_c"],
         idle_frac=sheet["idle_w"] / awake_w,

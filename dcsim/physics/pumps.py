@@ -2,13 +2,16 @@
 
 Flow is the share of a loop's pumps that run, all alike and in parallel. Units named in the scenario
 as protected run as long as the UPS of their first rack has power, facility pumps as long as any UPS
-on their feed has, and all UPSs share their load; dry coolers and chillers, and pumps that are not
-protected, hang on the feeds.
+on their feed has, and all UPSs share their load; dry coolers and chillers, the hall's fans, and
+pumps that are not protected, hang on the feeds. A unit stops to protect itself where it has no
+facility water and its supply is above `STOP_C`, until there is water again: its pump would only
+heat what stands still.
 
 Valid: constant-speed pumps. The rise of flow in the pumps that remain when one stops, which their
 curve would give, is neglected, so flow after a loss is low by up to a fifth.
-Accuracy: a count of what runs. Pumps have no run-down: flow stops at once.
-Source: wiring as the scenario gives it.
+Accuracy: a count of what runs. Pumps have no run-down: flow stops at once. Units protect themselves
+at the next stop of the simulation.
+Source: wiring as the scenario gives it; that limit is a judgement, above all that one may ask for.
 """
 
 from typing import Any
@@ -16,12 +19,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcsim.contract import NEVER_NS, Fact, Holds
+from dcsim.contract import NEVER_NS, Fact, Holds, flip
 from dcsim.world.site import Site
+
+STOP_C = 70.0
+"""Supply above which a cooling unit without facility water stops."""
 
 
 class PumpModel:
-    """Flows of units and loop; evaluated only when a mode that matters has changed."""
+    """Flows of units and loop; evaluated only when a mode that matters has changed.
+
+    Facts: `stopped` and `restarted` (unit).
+    """
 
     reads = ()
     writes = ("unit.flow_frac", "loop.flow_frac")
@@ -36,6 +45,7 @@ class PumpModel:
         modes: NDArray[Any] = np.concatenate(
             (
                 site.unit.capacity_frac,
+                site.unit.stopped,
                 site.pump.capacity_frac,
                 site.cooler.capacity_frac,
                 site.chiller.capacity_frac,
@@ -58,26 +68,29 @@ class PumpModel:
         works = (site.ups.capacity_frac > 0.0) & ~site.ups.tripped
         lit = works & (fed | ~site.ups.depleted)
         live_unit = (lit if wiring.units_protected else lit & fed)[wiring.unit_ups]
-        site.unit.flow_frac[:] = site.unit.capacity_frac * live_unit
+        site.unit.flow_frac[:] = site.unit.capacity_frac * live_unit * ~site.unit.stopped
         feeds = len(live)
         lit_on_feed = np.bincount(site.ups.feed, lit, feeds) > 0
         running = (lit_on_feed if wiring.pumps_protected else live)[wiring.pump_feed]
         site.loop.flow_frac[0] = np.mean(site.pump.capacity_frac * running)
         site.loop.dry_frac[0] = _share(site.cooler.capacity_frac, live)
         site.loop.chiller_frac[0] = _share(site.chiller.capacity_frac, live)
+        site.loop.fan_frac[0] = np.mean(live)
         wiring.plant_frac[:] = live / max(live.sum(), 1)
         wiring.pump_frac[:] = lit / max(lit.sum(), 1) if wiring.pumps_protected else 0.0
 
     def switch(self, _world: Any, _now_ns: int) -> list[Fact]:
-        """Nothing flips here."""
-        return []
+        """Stop hot units that have lost their facility water, and let them run when it is back."""
+        unit, dry = self._site.unit, self._site.loop.flow_frac[0] <= 0.0
+        hot = (unit.supply_c > STOP_C) & (unit.flow_frac > 0.0)
+        return flip(unit.stopped, dry & (unit.stopped | hot), "unit", "stopped", "restarted")
 
     def advance(self, _world: Any, _dt_s: float) -> None:
         """Nothing moves by itself."""
 
     def modes(self, _world: Any) -> dict[str, Any]:
-        """No modes of its own."""
-        return {}
+        """Which units have stopped."""
+        return {"unit.stopped": self._site.unit.stopped}
 
 
 def _share(capacity_frac: Any, live: Any) -> float:

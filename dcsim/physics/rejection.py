@@ -7,14 +7,18 @@ heat that takes T_f to its set point with the time constant tau:
     need = H + C_f (T_f - T_set)/tau
     dry  = min(need, K_dry (T_return - T_air)),  T_return = T_f + H/C_water
     chilled = min(need - dry, chillers),         C_f dT_f/dt = H - dry - chilled
+    chillers = min(rated those that run, H_design min(1, 2 flow))
 
 K_dry = C_water (1 - exp(-UA/C_water)), an exchanger to plenty of air. UA comes from the data
 sheet's design point, where its two sides count alike; the water's goes with the flow through each
 cooler as its power 0.85, circuits being laid out for the flow of the site. Heat follows the air
 flow as its power 0.8, so fans turn at y = (dry/most)^(1/0.8), draw y^3, and never less than their
-lowest speed. A chiller draws kW per kW as a straight line in its lift. In a step the loop keeps the
-regime that it starts in (controlled, saturated, idle), each a single exponential; electricity of a
-step is that of the mean heat that it took away.
+lowest speed. A chiller draws kW per kW as a straight line in its lift. However many there are, they
+are held to the design load of the site, so that catching up after an outage asks no more of a feed
+than the hottest day; and with little flow, to what cools that by twice its range. In a step the
+loop keeps the regime that it starts in (controlled, saturated, idle), each a single exponential;
+electricity of a step is that of the mean heat that it took away. The units foresee a loop whose
+slope dies away; that of an idle one does not, so the rate given to them is an approximation there.
 
 Valid: air -30 to 50 degC, supply 5 to 60 degC, chilled leaving at 12 degC or above (the
 line for the lift saturates at a COP near 10). Not modelled: the lock-out of chillers, ice,
@@ -33,6 +37,8 @@ from dcsim.kernel import kernel
 from dcsim.world.tables import LoopTable
 
 CONTROL_S = 120.0
+CHILLED_RANGE_X = 2.0
+"""The most that chillers cool the water by, over its range at the design load: a judgement."""
 CROWDED_X = 1.5
 """The most water that a dry cooler takes, over its design flow."""
 
@@ -50,6 +56,7 @@ class LoopLaw(NamedTuple):
     fan_w: float
     fan_min_frac: float
     chiller_w: float
+    design_w: float
     chiller_fixed_frac: float
     chiller_per_k: float
     chiller_lift_min_k: float
@@ -71,6 +78,13 @@ def dry_most_w_per_k(law: LoopLaw, flow: float, dry_frac: float) -> float:
 
 
 @kernel
+def chillers_most_w(loop: LoopTable, law: LoopLaw) -> float:
+    """Return the heat that the chillers take at most [W]."""
+    allowed = law.design_w * min(1.0, CHILLED_RANGE_X * loop.flow_frac[0])
+    return float(min(law.chiller_w * loop.chiller_frac[0], allowed))
+
+
+@kernel
 def electricity_w(
     loop: LoopTable, law: LoopLaw, heat_w: float, removed_w: float, supply_c: float, air_c: float
 ) -> tuple[float, float]:
@@ -87,7 +101,8 @@ def electricity_w(
     lift = (air_c + law.condenser_k) - (supply_c - law.evaporator_k)
     per_w = law.chiller_fixed_frac + law.chiller_per_k * max(lift, law.chiller_lift_min_k)
     fans = law.fan_w * law.coolers_count * dry_frac * air_flow**3
-    return fans + (removed_w - dry) * (per_w + law.chiller_fan_frac), dry
+    chilled = removed_w - dry if loop.chiller_frac[0] > 0.0 else 0.0
+    return fans + chilled * (per_w + law.chiller_fan_frac), dry
 
 
 @kernel
@@ -96,7 +111,7 @@ def evaluate_loop(loop: LoopTable, law: LoopLaw, heat_w: float, air_c: float) ->
     flow, supply = loop.flow_frac[0], loop.supply_c[0]
     back = supply + heat_w / (law.water_w_per_k * max(flow, 0.01))
     per_k = dry_most_w_per_k(law, flow, loop.dry_frac[0])
-    most = per_k * max(back - air_c, 0.0) + law.chiller_w * loop.chiller_frac[0]
+    most = per_k * max(back - air_c, 0.0) + chillers_most_w(loop, law)
     need = max(heat_w + law.water_j_per_k * (supply - law.setpoint_c) / CONTROL_S, 0.0)
     removed = min(need, most) if flow > 0.0 else 0.0
     plant_w, dry = electricity_w(loop, law, heat_w, removed, supply, air_c)
@@ -120,7 +135,6 @@ def advance_loop(
 ) -> None:
     """Advance T_f under *heat_j* [J]; account for heat in, heat out and electricity."""
     flow, supply = loop.flow_frac[0], loop.supply_c[0]
-    dry_frac, chiller_frac = loop.dry_frac[0], loop.chiller_frac[0]
     heat = heat_j / dt_s
     removed_w = loop.dry_w[0] + loop.chilled_w[0]
     need = max(loop.heat_w[0] + law.water_j_per_k * (supply - law.setpoint_c) / CONTROL_S, 0.0)
@@ -132,10 +146,10 @@ def advance_loop(
         loop.supply_c[0] = law.setpoint_c + (supply - law.setpoint_c) * decay
         rejected = heat_j + law.water_j_per_k * (supply - law.setpoint_c) * (1.0 - decay)
     else:
-        dry = dry_most_w_per_k(law, flow, dry_frac)
+        dry = dry_most_w_per_k(law, flow, loop.dry_frac[0])
         if loop.dry_w[0] <= 0.0:
             dry = 0.0
-        chilled = law.chiller_w * chiller_frac
+        chilled = chillers_most_w(loop, law)
         rise = heat / (law.water_w_per_k * max(flow, 0.01))
         if dry > 0.0:
             rate = dry / law.water_j_per_k

@@ -1,4 +1,4 @@
-"""The air outside a site, linear between the hours that come in as inputs, and who has flow.
+"""The air outside a site, linear between the hours that come in as inputs.
 
 Valid: hourly values of a climate table or a weather file.
 Accuracy: exact at the hours.
@@ -14,10 +14,13 @@ from dcsim.world.site import Site
 
 
 class WeatherModel:
-    """Dry and wet bulb as ramps. Own states: `weather.dry_bulb_c`, `weather.wet_bulb_c`."""
+    """Dry and wet bulb as ramps. Own states: `weather.dry_bulb_c`, `weather.wet_bulb_c`.
+
+    It comes before all that reads the air, which so takes that at the end of a step.
+    """
 
     reads = ()
-    writes = ()
+    writes = ("weather.dry_bulb_c",)
 
     def __init__(self, site: Site) -> None:
         self._air = site.weather

@@ -20,6 +20,7 @@ from dcsim.processes.plan import JobPlan
 from dcsim.processes.progress import Progress
 from dcsim.processes.recorder import Recorder
 from dcsim.processes.scheduler import Scheduler
+from dcsim.processes.watch import Watch
 from dcsim.scenario.record import REPORT_S
 from dcsim.trace import TraceWriter
 from dcsim.world import Site, World
@@ -42,8 +43,12 @@ LOGGED = {
     "depleted": "depleted",
     "tripped": "down",
     "reset": "up",
+    "stopped": "down",
+    "restarted": "up",
 }
 """Facts of the plant that are events by themselves."""
+REASONS = {"tripped": "overload", "stopped": "no facility water"}
+"""Why a thing of the plant went down."""
 
 
 class Cast:
@@ -139,6 +144,7 @@ class Cast:
             )
             island.observers.append(recorder.observe)
             island.observers.append(self._close_running)
+            island.observers.append(Watch(site, self.log).observe)
             recorders.append(recorder)
         return recorders
 
@@ -175,9 +181,13 @@ class Cast:
     def _note_plant(self, site: Site, fact: Fact) -> None:
         """Log what happens to a thing of the plant; it may be the cause of what follows."""
         if fact.kind in LOGGED:
-            cause = self.causes.of(site, fact.table, fact.row)
-            event = self.log.add(LOGGED[fact.kind], site, fact.table, fact.row, because=cause)
-            if fact.kind not in ENDS:
+            thing = site.unit_kind if fact.table == "unit" else fact.table
+            cause = self.causes.of(site, thing, fact.row)
+            why: dict[str, Any] = {}
+            if fact.kind in REASONS:
+                why["reason"] = REASONS[fact.kind]
+            event = self.log.add(LOGGED[fact.kind], site, thing, fact.row, because=cause, **why)
+            if fact.kind not in ENDS and fact.table in BROKEN:
                 self.causes.broke(site, fact, event)
         if fact.kind in ENDS and fact.table in BROKEN:
             self.causes.mended(site, fact)

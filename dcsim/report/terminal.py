@@ -62,6 +62,7 @@ _PARTS = {1 / 4: "A quarter", 1 / 3: "A third", 1 / 2: "Half", 2 / 3: "Two third
 _PART_TOLERANCE = 0.02
 _ENDS = {"running": "Cut short", "interrupted": "Interrupted", "failed": "Failed"}
 _WIDTH_MAX = 100
+_WARNINGS_MAX = 2
 _BAR_BEGIN = 29
 _CAUSES = {"fault": "scripted fault"}
 _UNKNOWN = {"mtbf_s": "no failure"}
@@ -93,6 +94,8 @@ def print_summary(run: Run, summary: Summary, console: Console) -> None:
         line.rstrip()
         console.print(line, soft_wrap=True)
     console.print(Text(_causes(summary, width)), soft_wrap=True)
+    for warning in _warnings(summary):
+        console.print(Text(warning), soft_wrap=True)
     console.print(Text(f"Run: {run.folder}"), soft_wrap=True)
 
 
@@ -108,10 +111,11 @@ def sentence(run: Run, summary: Summary) -> str:
     if metrics["tokens_count"].value is None:
         return f"{begin}No job ran on {gpus} in {length}."
     useful = next(share.value for share in summary.waterfall if share.name == "useful")
-    tokens = _short(metrics["tokens_count"].value)
+    count = metrics["tokens_count"].value
+    tokens = "1 token" if count == 1 else f"{_short(count)}tokens"
     return (
         f"{begin}Of the peak of {gpus}, {_rounded(useful)} became useful training: "
-        f"{tokens}tokens in {length}. {_largest_loss(summary)}"
+        f"{tokens} in {length}. {_largest_loss(summary)}"
     )
 
 
@@ -182,6 +186,18 @@ def _causes(summary: Summary, width: int) -> str:
         if len(text) <= width:
             break
     return text
+
+
+def _warnings(summary: Summary) -> list[str]:
+    """A line for each warning that there is room for."""
+    lines = [
+        f"Warning: {what} ({clock(first_ns)}" + (f", {count:,} times)" if count > 1 else ")")
+        for what, first_ns, count in summary.warnings
+    ]
+    if len(lines) > _WARNINGS_MAX:
+        more = len(lines) - _WARNINGS_MAX + 1
+        lines[_WARNINGS_MAX - 1 :] = [f"Warning: {more} more in summary.json"]
+    return lines
 
 
 def _value(name: str, metric: Metric) -> str:

@@ -1,6 +1,7 @@
 """What was asked for: a scenario file, read strictly and validated whole.
 
-`load(path)` gives a frozen `Scenario` in SI units, or one ScenarioError with all that is wrong.
+`load(path)` gives a frozen `Scenario` in SI units, or one ScenarioError with all that is wrong
+with how it is written, or with its values, or with what they contradict.
 """
 
 from dcsim.scenario.failures import Effect, Failures, Fault, Maintenance

@@ -1,12 +1,13 @@
 """Parts of a scenario that contradict one another, found without building the world."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from dcsim import catalog, units
 from dcsim.scenario.fields import nearest
 from dcsim.scenario.job import Job
 from dcsim.scenario.record import REPORT_S
-from dcsim.scenario.schema import Scenario
+from dcsim.scenario.schema import END_YEAR, Scenario
 from dcsim.scenario.site import Site
 
 Finding = tuple[str, str]
@@ -118,6 +119,10 @@ def _recording(scenario: Scenario) -> Iterator[Finding]:
 
 
 def _calendar(scenario: Scenario) -> Iterator[Finding]:
+    end = scenario.start + timedelta(seconds=scenario.duration_s)
+    if end.year >= END_YEAR:
+        lasts = units.show(scenario.duration_s, "s")
+        yield "start", f"it lasts {lasts}: allowed an end before the year {END_YEAR}"
     for index, fault in enumerate(scenario.faults):
         if fault.at_s >= scenario.duration_s:
             yield f"faults.{index}.at", _before_end(scenario)

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from dcsim import catalog, units
+from dcsim.scenario.reader import scalar
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NAME_MAX_COUNT = 60
@@ -167,5 +168,6 @@ def _refuse(value: Any, options: Sequence[str], why: str) -> NoReturn:
 
 def _plain_number(value: Any, span: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"allowed {span}")
+        quoted = isinstance(value, str) and isinstance(scalar(value), int | float)
+        raise ValueError(f"allowed {span}" + (", without quotes: this is text" if quoted else ""))
     return units.to_si(value, "1")

@@ -19,6 +19,8 @@ from dcsim.scenario.record import Expectation, Metric, Record
 from dcsim.scenario.site import Site
 
 _SEED_MAX = 2**63 - 1
+FIRST_YEAR, END_YEAR = 1700, 2200
+"""Nanoseconds since 1970 reach from 1678 to 2262."""
 
 
 def _start(value: Any) -> datetime:
@@ -29,6 +31,8 @@ def _start(value: Any) -> datetime:
         start = None
     if start is None or start.tzinfo is not None:
         raise ValueError("allowed a local standard time without zone, such as 2024-07-01T00:00")
+    if not FIRST_YEAR <= start.year < END_YEAR:
+        raise ValueError(f"allowed a year of {FIRST_YEAR}..{END_YEAR - 1}")
     return start
 
 

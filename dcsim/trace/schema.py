@@ -38,6 +38,7 @@ EVENT_KINDS = {
     "job_done": "a job reached its target",
     "maintenance": "planned work began on a thing",
     "weather": "the weather of a site was set",
+    "out_of_range": "a state left the range in which its model is valid; detail names both",
 }
 THING_KINDS = (
     *("site", "gpu", "node", "rack", "cdu", "crah", "pump", "cooler", "chiller"),

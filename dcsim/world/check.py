@@ -1,14 +1,22 @@
 """What is always true of a site; each line is one invariant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcsim.errors import InvariantError
 from dcsim.world.site import Site
 
 TEMP_C = (-60.0, 150.0)
+VALID_C = {
+    "gpu.temp_c": (0.0, 110.0),
+    "unit.supply_c": (0.0, 90.0),
+    "loop.supply_c": (5.0, 60.0),
+    "weather.dry_bulb_c": (-30.0, 50.0),
+}
+"""Where the models state that they are valid; see `physics.gpu`, `cooling` and `rejection`."""
 
 
 def check_site(site: Site, time_ns: int = 0) -> None:
@@ -17,6 +25,16 @@ def check_site(site: Site, time_ns: int = 0) -> None:
         rows = np.atleast_1d(holds)
         if not rows.all():
             raise InvariantError(time_ns, f"{site.name}/{table}", int(np.argmin(rows)), what)
+
+
+def beyond(columns: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, int, float]]:
+    """Yield which *columns* have left their range of `VALID_C`: name, worst row, its value."""
+    for name, column in columns.items():
+        low, high = VALID_C[name]
+        if column.max() > high:
+            yield name, int(column.argmax()), float(column.max())
+        elif column.min() < low:
+            yield name, int(column.argmin()), float(column.min())
 
 
 def _invariants(site: Site) -> Iterator[tuple[str, Any, str]]:

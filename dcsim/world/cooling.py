@@ -31,6 +31,8 @@ class Cooling(NamedTuple):
     film: Film
     unit_load_frac: float
     cooler_size_frac: float
+    chiller_size_frac: float
+    design_w: float
     loop_kg: float
     loop_pump_w: float
 
@@ -51,6 +53,7 @@ def build_cooling(
             "part_per_s": np.zeros((units, 3)),
             "gpu_j_per_k": np.diff(rack.first_node[first_rack]) * _node_j_per_k(sheets),
             "capacity_frac": np.ones(units),
+            "stopped": np.zeros(units, np.bool_),
             "flow_frac": np.ones(units),
             "supply_c": np.full(units, cooling.supply_c + sheets["cooling_unit"]["approach_k"]),
         }
@@ -60,16 +63,19 @@ def build_cooling(
     loop.flow_frac[0] = 1.0
     unit_load_frac = min(1.0, unit_w / sheets["cooling_unit"]["rated_w"])
     coolers = dry_coolers(ask, sheets, units * unit_load_frac, heat_w)
+    chilled = chillers(ask, sheets, heat_w)
     return Cooling(
         unit=unit,
         pump=PlantTable(np.ones(cooling.pumps)),
         cooler=PlantTable(np.ones(ceil(coolers))),
-        chiller=PlantTable(np.ones(chillers(ask, sheets, heat_w))),
+        chiller=PlantTable(np.ones(ceil(chilled))),
         loop=loop,
         weather=WeatherTable(*np.zeros((len(WeatherTable._fields), 1))),
         film=film_of(sheets["node"]),
         unit_load_frac=unit_load_frac,
         cooler_size_frac=coolers / max(ceil(coolers), 1),
+        chiller_size_frac=chilled / max(ceil(chilled), 1),
+        design_w=heat_w,
         loop_kg=cooling.loop_m3_per_w * heat_w * WATER_KG_PER_M3,
         loop_pump_w=LOOP_PUMP_FRAC * heat_w,
     )
@@ -106,11 +112,14 @@ def dry_coolers(
     return ua / cooler_ua_w_per_k(sheets["dry_cooler"])
 
 
-def chillers(ask: SiteAsked, sheets: Mapping[str, Sheet], heat_w: float) -> int:
-    """Return how many: as asked, or those that carry the whole load, as on the hottest day."""
+def chillers(ask: SiteAsked, sheets: Mapping[str, Sheet], heat_w: float) -> float:
+    """Return how many: as asked, or those that carry the whole load, as on the hottest day.
+
+    The part of one is shared out as that of a dry cooler is.
+    """
     if ask.cooling.chillers is not None:
         return ask.cooling.chillers
-    return ceil(heat_w / sheets["chiller"]["rated_w"])
+    return heat_w / sheets["chiller"]["rated_w"]
 
 
 def film_of(node: Sheet) -> Film:

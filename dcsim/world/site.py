@@ -93,6 +93,8 @@ class Site:
     feed_rated_w: float
     unit_load_frac: float
     cooler_size_frac: float
+    chiller_size_frac: float
+    design_w: float
     loop_kg: float
     loop_pump_w: float
     gpus_per_node: int

@@ -15,6 +15,7 @@ from dcsim.trace.schema import (
     JOB_STATE_ID_OF,
     SITE,
     TABLES,
+    THING_KIND_ID_OF,
 )
 
 HOUR_NS = 3600 * 10**9
@@ -42,6 +43,8 @@ class Event(NamedTuple):
     cause: int = -1
     detail: dict[str, Any] = {}
     job: int = 0
+    thing: str = "job"
+    row: int = -1
 
 
 class Job(NamedTuple):
@@ -152,6 +155,8 @@ def _event(index: int, event: Event) -> dict[str, Any]:
         cause_id=event.cause,
         event_kind_id=EVENT_KIND_ID_OF[event.kind],
         job_id=event.job,
+        thing_kind_id=THING_KIND_ID_OF[event.thing],
+        row=event.row,
         value=event.value,
         detail=json.dumps(event.detail) if event.detail else "",
     )

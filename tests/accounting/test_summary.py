@@ -53,6 +53,35 @@ def day_with_a_failure(folder, **changes):
     return write_run(folder / "run", **(parts | changes))
 
 
+def test_part_of_a_step_at_the_end_is_no_work(tmp_path):
+    segments = [running(0, 1, 16, 10.0), running(1, 2, 16, 5.75)]
+    run = write_run(tmp_path / "run", end_h=2, jobs=[Job(16)], segments=segments)
+    summary = summarise(run)
+    assert summary.metrics["tokens_count"].value == pytest.approx(15e6)
+    assert shares(summary)["lost_work"] == pytest.approx(0.5 * 0.75 / 5.75)
+
+
+def test_whole_steps_with_a_rounding_error_all_count(tmp_path):
+    segments = [running(0, 1, 16, 3e6 - 1e-7)]
+    run = write_run(tmp_path / "run", end_h=1, jobs=[Job(16)], segments=segments)
+    assert summarise(run).metrics["tokens_count"].value == pytest.approx(3e12, rel=1e-12)
+
+
+def test_plant_that_protects_itself_and_states_out_of_range_are_warnings(tmp_path):
+    hot = {"state": "gpu.temp_c", "low": 0.0, "high": 110.0}
+    events = [
+        Event(1, "down", detail={"reason": "overload"}, thing="feed", row=0),
+        Event(2, "down", detail={"reason": "overload"}, thing="feed", row=1),
+        Event(2, "down", detail={"reason": "hot"}, thing="node", row=1),
+        Event(3, "out_of_range", 112.0, detail=hot, thing="gpu", row=17),
+    ]
+    run = write_run(tmp_path / "run", end_h=4, events=events)
+    assert [tuple(alarm) for alarm in summarise(run).warnings] == [
+        ("site-0/feed/0 went down: overload", 3600 * 10**9, 2),
+        ("site-0/gpu/17 gpu.temp_c 112.0 degC, valid 0..110", 3 * 3600 * 10**9, 1),
+    ]
+
+
 def shares(summary):
     return {share.name: share.value for share in summary.waterfall}
 

@@ -12,16 +12,19 @@ from dcsim.contract import NEVER_NS, Holds
 from dcsim.physics.electrical import ElectricalModel
 from dcsim.physics.pumps import PumpModel
 from dcsim.world import Site
-from tests.physics.rig import LIQUID, PRETRAIN, Rig, S, site_of
+from tests.physics.rig import AIR, LIQUID, PRETRAIN, Rig, S, site_of
 
 RACK_W = 30_000.0
 
 
 class Racks:
-    """Racks that draw what the test says, and a plant that draws nothing."""
+    """Racks that draw what the test says, or *more_x* of it, and a plant that draws nothing."""
 
     reads = ()
     writes = ("rack.power_w",)
+
+    def __init__(self, site: Site, more_x: float = 1.0) -> None:
+        self._rack, self._more_x = site.rack, more_x
 
     def evaluate(self, _world: Any, _now_ns: int) -> Holds:
         return Holds(NEVER_NS, np.inf)
@@ -29,13 +32,14 @@ class Racks:
     def switch(self, _world: Any, _now_ns: int) -> list[Any]:
         return []
 
-    def advance(self, _world: Any, _dt_s: float) -> None: ...
+    def advance(self, _world: Any, dt_s: float) -> None:
+        self._rack.drawn_j[:] = self._rack.power_w * dt_s * self._more_x
 
     def modes(self, _world: Any) -> dict[str, Any]:
         return {}
 
 
-def rig_of(**power: str) -> Rig:
+def rig_of(more_x: float = 1.0, **power: str) -> Rig:
     """Four racks, each on a PDU; two UPSs, each on a feed."""
     asked = {
         "feeds": "2",
@@ -49,7 +53,7 @@ def rig_of(**power: str) -> Rig:
     text = ", ".join(f"{key}: {value}" for key, value in asked.items())
     site = site_of(LIQUID | {"power": f"{{{text}}}"})
     site.rack.power_w[:] = RACK_W
-    return Rig(site, [PumpModel(site), Racks(), ElectricalModel(site)])
+    return Rig(site, [PumpModel(site), Racks(site, more_x), ElectricalModel(site)])
 
 
 def drain_w(rack_w: float, racks: int = 2) -> Fraction:
@@ -209,6 +213,75 @@ def test_a_battery_recharges_at_its_share_of_the_rating_and_is_full_once():
     assert ups.charge_j[0] == pytest.approx(rig.site.battery_j, rel=1e-12)
     assert ups.battery_w[0] == 0
     assert_balanced(rig.site)
+
+
+def test_recharging_takes_only_what_the_feed_has_left():
+    capacity = 100e3
+    rig = rig_of(feed_capacity="100 kW")
+    rig.at(100, "feed.capacity_frac", 0, 0.0)
+    rig.at(220, "feed.capacity_frac", 0, 1.0)
+    rig.run_to(221)
+    site = rig.site
+    assert 0 < -site.ups.battery_w[0] < 50e3
+    assert capacity * 0.99 < site.feed.power_w[0] <= capacity
+    rig.at(300, "rack.power_w", slice(2), 46_000.0)
+    rig.run_to(301)
+    assert 0 <= -site.ups.battery_w[0] < 2e3
+    rig.at(400, "rack.power_w", slice(2), 20_000.0)
+    rig.run_to(401)
+    assert site.ups.battery_w[0] == -50e3
+    rig.run_to(3600)
+    assert rig.kinds() == ["on_battery", "off_battery", "charging", "charged"]
+    assert_balanced(site)
+
+
+@pytest.mark.parametrize("more_x", [0.9, 1.1])
+def test_what_racks_on_battery_draw_beside_their_rate_is_their_batterys(more_x):
+    rig = rig_of(more_x)
+    rig.at(100, "feed.capacity_frac", slice(None), 0.0)
+    rig.run_to(101)
+    site = rig.site
+    site_j, charge_j = site.meter.site_j[0], site.ups.charge_j.sum()
+    rig.run_to(1500)
+    assert site.ups.on_battery.all()
+    assert site.meter.site_j[0] == site_j
+    drawn_w = 2 * float(drain_w(RACK_W)) + 4 * RACK_W * (more_x - 1.0)
+    assert charge_j - site.ups.charge_j.sum() == pytest.approx(1399 * drawn_w, rel=1e-6)
+    assert_balanced(site)
+    rig.run_to(3600)
+    [empty_ns] = times_ns(rig, "depleted", 0)
+    one_step_s = 300 * 0.1
+    assert empty_ns / S - 100 == pytest.approx(2 * 150e6 / drawn_w, abs=one_step_s)
+    assert abs(site.ups.charge_j).max() < one_step_s * drawn_w / 2
+
+
+@pytest.mark.parametrize("parts", [LIQUID, AIR], ids=["liquid", "air"])
+def test_a_site_whose_feeds_are_dead_draws_nothing(parts):
+    site = site_of(parts)
+    rig = Rig(site, load=PRETRAIN)
+    rig.at(1000, "gpu.load_frac", slice(None), 1.0)
+    rig.at(1001, "feed.capacity_frac", slice(None), 0.0)
+    rig.run_to(1002)
+    seen_j = []
+    rig.island.observers.append(lambda *_: seen_j.append(site.meter.site_j[0]))
+    rig.run_to(1240)
+    assert site.ups.on_battery.all()
+    assert len(seen_j) > 1
+    assert set(seen_j) == {site.meter.site_j[0]}
+    pumps_w = site.unit.pump_w.sum() + site.loop.pump_w[0]
+    assert site.meter.cooling_w[0] == pytest.approx(pumps_w)
+    hall_w = site.unit.around_w.sum() if parts is LIQUID else 0.0
+    assert site.loop.other_w[0] == pytest.approx(hall_w + pumps_w)
+    assert_balanced(site)
+
+
+def test_a_feed_that_comes_back_to_too_much_load_trips_and_its_ups_stays_on_battery():
+    rig = rig_of(feed_capacity="100 kW")
+    rig.at(100, "feed.capacity_frac", 0, 0.0)
+    rig.at(150, "rack.power_w", slice(2), 60_000.0)
+    rig.at(200, "feed.capacity_frac", 0, 1.0)
+    rig.run_to(210)
+    assert rig.kinds() == ["on_battery", "tripped"]
 
 
 def test_a_second_outage_finds_what_the_first_has_left():

@@ -218,7 +218,7 @@ def test_each_regime_has_its_power_and_clock():
     free = held_w + 600 < LAW.cap_w
     throttle_w = (LAW.limit_c - table.plate_c) * THROUGH + 37.5 * (LAW.limit_c - table.temp_c)
     capped = ~free & (throttle_w > LAW.cap_w)
-    floor_w = held_w + 600 * LAW.floor_frac**2.5
+    floor_w = held_w + 600 * LAW.floor_power_frac
     floored = throttle_w < floor_w
     throttled = ~free & ~capped & ~floored
     for regime, power_w in (
@@ -246,7 +246,7 @@ def test_an_idle_gpu_draws_what_was_measured():
     table = gpus(8, load_frac=0.0, temp_c=30.0, plate_c=30.0)
     Groups(table).evaluate()
     assert table.power_w == pytest.approx(np.full(8, 68.4))
-    assert table.clock_frac == pytest.approx(np.full(8, LAW.floor_frac), rel=1e-5)
+    assert table.clock_frac == pytest.approx(np.full(8, LAW.floor_power_frac**0.4), rel=1e-5)
 
 
 def test_a_throttled_gpu_holds_its_limit():

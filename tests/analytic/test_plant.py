@@ -12,7 +12,6 @@ from dcsim import catalog
 from dcsim.physics.cooling import (
     UnitLaw,
     advance_units,
-    coolant_line,
     effectiveness,
     evaluate_units,
     exchange_w_per_k,
@@ -156,27 +155,6 @@ def test_a_unit_foresees_plates_and_loop_exactly(parts, flow, dt_s):
     assert_conserved(site, law, 36.0)
 
 
-def test_a_line_leaves_a_plate_where_the_coolant_would():
-    site = site_of(LIQUID, np.float64)
-    units, lag_s = site.unit, 12.0
-    units.supply_c[:], units.lag_s[:] = 36.0, lag_s
-    units.part_k_per_s[:] = 0.02, -0.05, 0.03
-    units.part_per_s[:] = 1 / 90, 1 / 50, 1 / 9
-    inlet_c, inlet_k_per_s = np.empty(2), np.empty(2)
-    for dt_s in (1.0, 30.0, 300.0):
-        coolant_line(units, dt_s, inlet_c, inlet_k_per_s)
-        t_s = np.linspace(0.0, dt_s, 20_001)
-        moved_k = sum(
-            part / rate * (1 - np.exp(-rate * t_s))
-            for part, rate in zip(units.part_k_per_s[0], units.part_per_s[0], strict=True)
-        )
-        line_c = inlet_c[0] + inlet_k_per_s[0] * t_s
-        weight = np.exp((t_s - dt_s) / lag_s) / lag_s
-        assert line_c[-1] == pytest.approx(36.0 + moved_k[-1], abs=1e-9)
-        kept = np.trapezoid(weight * line_c, t_s)
-        assert kept == pytest.approx(np.trapezoid(weight * (36.0 + moved_k), t_s), rel=1e-7)
-
-
 def test_a_hall_without_its_air_handler_heats_as_published():
     # 20 K in 180 s at 5 kW a rack, by the 45 kJ/K a rack fitted to published halls.
     site = site_of(AIR)
@@ -248,6 +226,24 @@ def test_what_the_air_cannot_take_goes_to_the_chillers_then_to_the_water():
     settle(site, law, heat_w, air_c, hours=12)
     warm_c = air_c + heat_w / per_k - heat_w / law.water_w_per_k
     assert site.loop.supply_c[0] == pytest.approx(warm_c, abs=1e-3)
+
+
+def test_chillers_are_held_to_the_design_load_and_to_their_water():
+    site, law = loop_of(chiller_w=100 * LOOP.design_w)
+    site.loop.dry_frac[0], site.loop.supply_c[0] = 0.0, 50.0
+    for flow, share in ((1.0, 1.0), (0.5, 1.0), (0.25, 0.5), (0.01, 0.02)):
+        site.loop.flow_frac[0] = flow
+        evaluate_loop(site.loop, law, 50e3, 20.0)
+        assert site.loop.chilled_w[0] == pytest.approx(share * law.design_w)
+
+
+def test_what_no_chiller_takes_costs_no_electricity():
+    site, law = loop_of(fan_w=0.0)
+    site.loop.chiller_frac[0] = 0.0
+    site.loop.supply_c[0] = 45.0
+    evaluate_loop(site.loop, law, 100e3, 40.0)
+    advance_loop(site.loop, law, 100e3 * 300, 40.0, 300.0)
+    assert site.loop.plant_j[0] == 0.0
 
 
 def test_a_loop_without_flow_stores_all_heat():

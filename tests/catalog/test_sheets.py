@@ -18,6 +18,7 @@ EVERY = [(path.parent.name, path.stem) for path in FILES]
 NUMBER = "{value: 700, unit: W, source: data sheet, year: 2022, basis: published}"
 BROKEN = {
     "about": (f"tdp_w: {NUMBER}", "a mapping that begins with `about:` is needed"),
+    "yaml": ("about: x\ntdp_w: [700}", "gpu/x: line 2: did not find expected ',' or ']'"),
     "bare": ("about: x\ntdp_w: 700", "text, a number with its source, or rows are needed"),
     "source": (
         "about: x\ntdp_w: {value: 700, unit: W, year: 2022, basis: published}",

@@ -52,7 +52,7 @@ def plant_of(site: Site) -> euler.Plant:
         static_w=gpu.static_w,
         leak_efold_k=1 / gpu.leak_fold_per_k,
         cap_w=gpu.cap_w,
-        clock_min_frac=gpu.floor_frac,
+        clock_min_frac=float(gpu.floor_power_frac) ** 0.4,
         throttle_c=gpu.limit_c,
         throttle_tau_s=gpus.CONTROL_S,
         shutdown_c=gpu.shutdown_c,

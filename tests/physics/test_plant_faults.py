@@ -114,6 +114,26 @@ def test_racks_that_go_dark_and_come_back_again_and_again_settle(parts):
     np.testing.assert_allclose(site.unit.supply_c, settled[1], atol=0.1)
 
 
+@SITES
+def test_units_that_have_lost_their_water_stop_and_heat_it_no_more(parts):
+    site = site_of(parts)
+    rig = Rig(site, load=0.862)
+    rig.at(600, "pump.capacity_frac", slice(None), 0.0)
+    rig.run_to(5 * 86_400)
+    units = len(site.unit.supply_c)
+    assert rig.kinds().count("stopped") == units
+    assert site.unit.pump_w.sum() == site.unit.flow_frac.sum() == 0.0
+    warm_c = site.loop.supply_c[0], site.unit.supply_c.max()
+    assert max(warm_c) < 100.0
+    rig.run_to(6 * 86_400)
+    assert site.loop.supply_c[0] == pytest.approx(warm_c[0], abs=0.5)
+    rig.at(6 * 86_400 + 60, "pump.capacity_frac", slice(None), 1.0)
+    rig.run_to(6 * 86_400 + 7200)
+    assert rig.kinds().count("restarted") == units
+    assert list(site.unit.flow_frac) == [1.0] * units
+    assert site.loop.supply_c[0] == pytest.approx(site.ask.cooling.supply_c, abs=0.1)
+
+
 def test_a_throttled_site_needs_few_stops():
     hot = LIQUID_1024["cooling"].replace("30 degC", "60 degC")
     site = site_of(LIQUID_1024 | {"cooling": hot}, np.float64)

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from dcsim import catalog, world
+from dcsim.engine.island import in_order
 from dcsim.physics.gpu import GpuModel
 from dcsim.physics.network import NetworkModel
 from dcsim.physics.node import NodeModel
+from dcsim.physics.plant import PlantModel
+from dcsim.physics.site import default_models
 from dcsim.physics.training import TrainingModel
 from dcsim.physics.weather import WeatherModel
 from dcsim.processes.plan import plan_jobs
@@ -66,6 +69,16 @@ def test_racks_count_their_energy():
     less_j = (15e3 - 12e3) * 2.5
     assert site.rack.energy_j == pytest.approx(np.full(4, 250e3 - less_j / 0.9))
     assert site.rack.gpu_j == pytest.approx(np.full(4, 15e3 * 12.5 - less_j))
+
+
+# --- the air
+
+
+def test_the_air_of_a_step_is_its_end_whatever_the_order_of_the_models():
+    site = site_of(LIQUID)
+    ordered = in_order(default_models(site)[::-1])
+    kinds = [type(model) for model in ordered]
+    assert kinds.index(WeatherModel) < kinds.index(PlantModel)
 
 
 # --- the fabric

@@ -96,6 +96,29 @@ def test_the_sentence_says_what_came_out(tmp_path):
     )
 
 
+def test_warnings_are_lines_of_their_own_as_many_as_there_is_room_for(tmp_path):
+    feeds = [
+        Event(at_h, "down", detail={"reason": "overload"}, thing="feed", row=2) for at_h in (1, 2)
+    ]
+    parts = [*feeds, Event(3, "down", detail={"reason": "no facility water"}, thing="cdu", row=0)]
+    for count in (1, 2, 3):
+        run = write_run(tmp_path / str(count), end_h=4, events=parts[:count])
+        lines = [line for line in screen(run).splitlines() if line.startswith("Warning")]
+        times = ", 2 times" if count > 1 else ""
+        assert lines[0] == f"Warning: site-0/feed/2 went down: overload (01:00:00{times})"
+        assert len(lines) == max(count - 1, 1)
+    state = {"state": "loop.supply_c", "low": 5.0, "high": 60.0}
+    parts.append(Event(4, "out_of_range", 61.0, detail=state, thing="site"))
+    run = write_run(tmp_path / "many", end_h=4, events=parts)
+    assert "Warning: 2 more in summary.json" in screen(run)
+
+
+def test_one_token_is_no_tokens(tmp_path):
+    jobs, segments = [Job(16, tokens_per_step=1.0)], [running(0, 1, 16, 1)]
+    run = write_run(tmp_path / "run", end_h=1, jobs=jobs, segments=segments)
+    assert "became useful training: 1 token in 1 h" in sentence(run, summarise(run))
+
+
 def test_the_sentence_puts_common_parts_in_words(tmp_path):
     segments = [running(0, 1, 16, 1, throttling=0.25, power_cap=0.2, slow_gpus=0.05)]
     run = write_run(tmp_path / "run", end_h=1, jobs=[Job(16)], segments=segments)

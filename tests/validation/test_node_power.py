@@ -148,7 +148,6 @@ def test_the_kernel_has_this_law(activity: str, temp_c: float) -> None:
         package_plate_k_per_w=GPU["r_package_plate_k_per_w"],
         leak_fold_per_k=1.0 / GPU["leak_efold_k"],
         control_s=2.0,
-        floor_frac=floor,
         floor_power_frac=floor ** GPU["clock_exponent_frac"],
         shutdown_c=GPU["shutdown_c"],
     )

@@ -7,6 +7,7 @@ import pytest
 
 from dcsim import world
 from dcsim.errors import InvariantError, ScenarioError
+from dcsim.physics.plant import loop_law
 from dcsim.scenario import loads
 from dcsim.world import Placement, Site, sources_of, state_columns
 from dcsim.world.check import check_site
@@ -55,6 +56,14 @@ def test_counts_of_a_liquid_site(liquid):
     assert counts["chiller"] == pytest.approx(2048 * 8e3 / 1.5e6, abs=1)
     assert counts["cooler"] == 4
     assert "crah" not in counts
+
+
+@pytest.mark.parametrize("nodes", [8, 16, 2048])
+def test_chillers_and_dry_coolers_are_as_large_as_their_site(nodes):
+    site = site_of(LIQUID_16K | {"nodes": f"{{type: hgx-h100-liquid, count: {nodes}}}"})
+    law = loop_law(site)
+    assert law.chiller_w == pytest.approx(site.design_w)
+    assert law.chiller_w == pytest.approx(nodes * 8.3e3, rel=0.05)
 
 
 def test_counts_of_an_air_site(air):
