@@ -160,8 +160,8 @@ def test_the_kernel_has_this_law(activity: str, temp_c: float) -> None:
         "on": 1.0,
         "ceiling": 1.0,
         "conductance": 1.0,
-        **dict.fromkeys(("clock", "power", "heat", "slope", "rise"), 0.0),
+        **dict.fromkeys(("clock", "power", "heat", "rise"), 0.0),
     }
     columns = {name: np.array([value]) for name, value in state.items()}
-    evaluate_slice.py_func(**columns, law=law, inlet_c=30.0, inlet_k_per_s=0.0, film=40.0)
+    evaluate_slice.py_func(**columns, law=law, inlet_c=30.0, film=40.0)
     assert columns["power"][0] == pytest.approx(gpu_w(load, temp_c), rel=1e-6)
