@@ -35,7 +35,7 @@ PRIORS = {  # centre, spread, lowest, highest
     "matmul_ampere_frac": (0.90, 0.08, 0.5, 1.0),
     "matmul_hopper_frac": (0.85, 0.08, 0.5, 1.0),
     "matmul_blackwell_frac": (0.80, 0.08, 0.5, 1.0),
-    "eager_frac": (0.93, 0.06, 0.7, 1.0),
+    "hopper_2023_frac": (0.93, 0.06, 0.7, 1.0),
     "flash_attention_frac": (0.50, 0.15, 0.2, 1.0),
     "triton_attention_frac": (0.40, 0.10, 0.2, 1.0),
     "hbm_frac": (0.80, 0.15, 0.4, 0.95),
