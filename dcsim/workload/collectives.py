@@ -53,15 +53,22 @@ class _Group(NamedTuple):
 
 
 def all_reduce_s(
-    fabric: Fabric, size_byte: Real, ranks: Real, near: Real, share: Real = 1.0
+    fabric: Fabric,
+    size_byte: Real,
+    ranks: Real,
+    near: Real,
+    share: Real = 1.0,
+    trees: Real = 1.0,
 ) -> Real:
-    """Return the time of an all-reduce by ring, tree or NVLS [s]."""
+    """Return the time of an all-reduce by ring, tree or NVLS, without *trees* by ring alone [s]."""
     group = _group(fabric, ranks, near, share)
     inside_s, across_s = _rings_s(fabric, group, size_byte, rounds=2, reduces=True)
     if fabric.domain_nvls or fabric.network_tree:
         nvls_s = size_byte * (1 + 1 / group.members) / fabric.nvls_byte_per_s
-        inside_s = np.minimum(inside_s, _fastest_s(fabric.domain_nvls, 0.0, 0.0, nvls_s))
-        across_s = np.minimum(across_s, _trees_s(fabric, group, size_byte, nvls_s))
+        in_switch_s = _fastest_s(fabric.domain_nvls, 0.0, 0.0, nvls_s)
+        trees_s = _trees_s(fabric, group, size_byte, nvls_s)
+        inside_s = np.where(trees, np.minimum(inside_s, in_switch_s), inside_s)
+        across_s = np.where(trees, np.minimum(across_s, trees_s), across_s)
     return _either(group, inside_s, across_s)
 
 

@@ -8,7 +8,8 @@ Bytes of memory-bound work, counted in elements of 2 bytes that are read or writ
 model: two norms (2 forward, 3 backward each), two residual sums (3, 3), with dropout half a mask
 forward and 2.5 backward each. As wide as attention or the feed-forward block: the activation
 function, layout changes of query, key and value, bias gradients. Weight gradients are accumulated
-once a micro-batch.
+once a micro-batch: by the product itself where software fuses that, which costs no time while the
+product is not bound by memory, and else by a pass of its own.
 
 Valid, Accuracy: as `dcsim.workload.step`. Low-rank attention (MLA) is taken as products of as many
 FLOPs; experts are taken as evenly loaded.
@@ -73,6 +74,8 @@ class Software(NamedTuple):
     hides_pp: Real
     hides_dp: Real
     stops_early: Real  # recomputing a layer, before the last product, whose result is not needed
+    fuses_gradients: Real  # weight gradients are added up by the product that makes them
+    trees: Real  # long all-reduces may go by trees; else by rings, as NCCL's tuner had it
     dropout: Real
     gradient_byte: Real
 
@@ -83,13 +86,14 @@ class Law(NamedTuple):
     matmul_ampere_frac: float
     matmul_hopper_frac: float
     matmul_blackwell_frac: float
-    eager_frac: float
+    hopper_2023_frac: float
     flash_attention_frac: float
     triton_attention_frac: float
     hbm_frac: float
     contention_frac: float
     step_fixed_s: float
     triton_hopper_frac: float
+    attention_back_frac: float
     layer_host_s: float
     logit_byte: float
     jitter_frac: float
@@ -162,6 +166,7 @@ def chip_of(machine: Machine, software: Software, law: Law) -> Chip:
         matmul_flop_per_s=machine.matmul_flop_per_s * reached,
         bf16_flop_per_s=machine.bf16_flop_per_s * reached,
         attention_flop_per_s=machine.bf16_flop_per_s * software.attention_frac,
+        attention_back_frac=law.attention_back_frac,
         hbm_byte_per_s=machine.hbm_byte_per_s * law.hbm_frac,
         operand_byte=machine.operand_byte,
     )
@@ -175,7 +180,7 @@ def slot_tokens(layout: Layout) -> Real:
 def layer_of(shape: Shape, layout: Layout, machine: Machine, software: Software, law: Law) -> Layer:
     """Return the mean layer of *shape* as *layout* cuts it."""
     chip = chip_of(machine, software, law)
-    products, last_s = _layer_products(shape, layout, chip)
+    products, last_s = _layer_products(shape, layout, chip, software)
     attention = attention_s(
         chip,
         software.flash,
@@ -212,14 +217,19 @@ def head_of(shape: Shape, layout: Layout, machine: Machine, software: Software, 
     chip = chip_of(machine, software, law)._replace(operand_byte=HIDDEN_BYTE)
     chip = chip._replace(matmul_flop_per_s=chip.bf16_flop_per_s)
     tokens, width = slot_tokens(layout), shape.vocab / layout.tp
-    products = _products(chip, tokens, width, shape.hidden)
-    gradient_byte = 2 * software.gradient_byte * width * shape.hidden
+    products = _products(chip, software, tokens, width, shape.hidden)
+    gradient_byte = _added_byte(software) * width * shape.hidden
     moved_byte = law.logit_byte * tokens * width + gradient_byte
     return Head(sum(products), moved_byte / chip.hbm_byte_per_s)
 
 
-def _products(chip: Chip, m: Real, n: Real, k: Real) -> _Products:
-    def one(m: Real, n: Real, k: Real) -> Real:
+def _added_byte(software: Software) -> Real:
+    """Return what passes memory to add up one weight's gradient, beside the product."""
+    return np.where(software.fuses_gradients, 0.0, 2 * software.gradient_byte)
+
+
+def _products(chip: Chip, software: Software, m: Real, n: Real, k: Real) -> _Products:
+    def one(m: Real, n: Real, k: Real, result_byte: Real = HIDDEN_BYTE) -> Real:
         return gemm_s(
             chip.sm_count,
             chip.matmul_flop_per_s,
@@ -228,29 +238,33 @@ def _products(chip: Chip, m: Real, n: Real, k: Real) -> _Products:
             n,
             k,
             chip.operand_byte,
+            result_byte,
         )
 
-    return _Products(one(m, n, k), one(m, k, n), one(n, k, m))
+    sum_byte = np.where(software.fuses_gradients, 2 * software.gradient_byte, HIDDEN_BYTE)
+    return _Products(one(m, n, k), one(m, k, n), one(n, k, m, sum_byte))
 
 
 def _added(groups: list[tuple[Real, _Products]]) -> _Products:
     return _Products(*(sum(times * group[i] for times, group in groups) for i in range(3)))
 
 
-def _layer_products(shape: Shape, layout: Layout, chip: Chip) -> tuple[_Products, Real]:
+def _layer_products(
+    shape: Shape, layout: Layout, chip: Chip, software: Software
+) -> tuple[_Products, Real]:
     """Return the products of a layer, and the forward seconds of the last one."""
     tokens, h, tp = slot_tokens(layout), shape.hidden, layout.tp
     out = context_width(shape) / tp
     into = attention_params(shape) / (h * tp) - out
     groups: list[tuple[Real, _Products]] = [
-        (1.0, _products(chip, tokens, into, h)),
-        (1.0, _products(chip, tokens, h, out)),
+        (1.0, _products(chip, software, tokens, into, h)),
+        (1.0, _products(chip, software, tokens, h, out)),
     ]
     mixed = mixture_layers(shape) / shape.layers
 
     def block(times: Real, m: Real, width: Real) -> None:
-        groups.append((times, _products(chip, m, (1 + shape.gated) * width, h)))
-        groups.append((times, _products(chip, m, h, width)))
+        groups.append((times, _products(chip, software, m, (1 + shape.gated) * width, h)))
+        groups.append((times, _products(chip, software, m, h, width)))
 
     block(1.0 - mixed, tokens, shape.ffn / tp)
     if np.any(mixed):
@@ -283,17 +297,22 @@ def _elementwise(shape: Shape, layout: Layout, chip: Chip, software: Software) -
     backward = HIDDEN_BYTE * (wide_back / spread + narrow_back / tp + 2 * moved)
     backward = backward + cast * (attend / tp + 2 * h)
     weights = local_layer_params(shape, layout)
-    backward_byte = tokens * backward + 2 * software.gradient_byte * weights
+    backward_byte = tokens * backward + _added_byte(software) * weights
     return tokens * forward / chip.hbm_byte_per_s, backward_byte / chip.hbm_byte_per_s
 
 
 def local_layer_params(shape: Shape, layout: Layout) -> Real:
     """Return the mean parameters of a layer on one GPU."""
     mixed = mixture_layers(shape) / shape.layers
-    wide = (1 - mixed) * shape.ffn
-    wide = wide + mixed * (shape.experts / layout.ep + shape.shared_experts) * shape.expert_ffn
+    wide = (1 - mixed) * shape.ffn + mixed * shape.shared_experts * shape.expert_ffn
     block = (2 + shape.gated) * shape.hidden * wide
-    return (attention_params(shape) + block) / layout.tp
+    return (attention_params(shape) + block) / layout.tp + local_expert_params(shape, layout)
+
+
+def local_expert_params(shape: Shape, layout: Layout) -> Real:
+    """Return those of them that are of routed experts, which `ep` GPUs share out."""
+    wide = mixture_layers(shape) / shape.layers * shape.experts / layout.ep * shape.expert_ffn
+    return (2 + shape.gated) * shape.hidden * wide / layout.tp
 
 
 def _tensor_traffic_s(
@@ -313,7 +332,7 @@ def _tensor_traffic_s(
     scatter_s = np.where(
         spread,
         reduce_scatter_s(fabric, size, tp, near),
-        all_reduce_s(fabric, size, tp, near),
+        all_reduce_s(fabric, size, tp, near, trees=software.trees),
     )
     gather_s = np.where(spread, gather_s, 0.0)
     forward = np.where(layout.recompute == Recompute.FULL, 4, 2)

@@ -94,6 +94,11 @@ class Layout(NamedTuple):
         """Of these, how many one copy of the states is spread over."""
         return np.where(self.shards > 0, self.shards, self.gradient_ranks)
 
+    @property
+    def expert_shard_ranks(self) -> Real:
+        """The same for the experts' weights, of which only one in `ep` GPUs has the same."""
+        return np.maximum(1, self.shard_ranks // self.ep)
+
 
 class Problem(NamedTuple):
     """Why a cut is impossible: the key of the job that is at fault, and the reason."""

@@ -21,6 +21,7 @@ class Case(NamedTuple):
     layout: Layout
     machine: Machine
     software: Software
+    untuned: Software
     spread: Spread
     gpus: Real
 

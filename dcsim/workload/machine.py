@@ -55,11 +55,13 @@ def machine_of_site(
 def software_of(sheet: Sheet, gpu: Sheet, law: Law, gradient_byte: float = 4.0) -> Software:
     """Return a stack of software as it runs on *gpu*."""
     kind = sheet.text("attention")
+    is_hopper = gpu.text("generation") == "hopper"
+    is_first = sheet.text("hopper_kernels") == "first"
     attention = law.triton_attention_frac if kind == "triton" else law.flash_attention_frac
     if kind == "triton" and gpu.text("generation") != "ampere":
         attention *= law.triton_hopper_frac
     return Software(
-        kernel_frac=law.eager_frac if sheet.text("generation") == "eager" else 1.0,
+        kernel_frac=law.hopper_2023_frac if is_first and is_hopper else 1.0,
         attention_frac=attention,
         gradient_byte=gradient_byte,
         **{name: sheet[f"{name}_count"] for name in _FEATURES},

@@ -1,6 +1,7 @@
 """Memory of a GPU in training, by use: weights, gradients, optimizer, activations, buffers.
 
-Weights are bf16, gradients fp32, Adam fp32; sharding spreads them over the replicas. Attention
+Weights are bf16, gradients fp32, Adam fp32; sharding spreads them over the replicas, those of
+routed experts over the one in `ep` of them that hold the same experts. Attention
 scores are not stored (flash attention, or selective recomputation). Every number may be a scalar or
 an array; `memory_of_stage` takes the stage, 0 the first.
 
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dcsim.workload.layer import local_layer_params
+from dcsim.workload.layer import local_expert_params, local_layer_params
 from dcsim.workload.layout import Layout, Recompute, Schedule, Sharding
 from dcsim.workload.model import Real, Shape, head_params, kv_width, query_width
 from dcsim.workload.step import WEIGHT_BYTE, stages_of
@@ -76,8 +77,8 @@ def memory_of_stage(shape: Shape, layout: Layout, stage: Real) -> Memory:
         last, np.where(layout.pp == 1, 1 - shape.tied, 1), 0
     )
     whole = (layers * local_layer_params(shape, layout)) + ends * head_params(shape) / layout.tp
-    params = whole * np.where(dual, 2, 1)
-    ranks, sharding = layout.shard_ranks, layout.sharding
+    experts, sharding = layers * local_expert_params(shape, layout), layout.sharding
+    spread = (whole - experts) / layout.shard_ranks + experts / layout.expert_shard_ranks
     tokens = layout.micro_batch * layout.sequence / layout.cp / layout.tp
     behind = np.minimum(layout.pp - stage, layout.micro_batches)
     behind = behind + np.where(layout.vpp > 1, (layout.pp - 1) / layout.vpp, 0.0)
@@ -90,9 +91,9 @@ def memory_of_stage(shape: Shape, layout: Layout, stage: Real) -> Memory:
     )
     logits = np.where(last, _LOGIT_BYTE * tokens * shape.vocab, 0.0)
     return Memory(
-        WEIGHT_BYTE * params / np.where(sharding >= Sharding.ZERO3, ranks, 1),
-        GRADIENT_BYTE * whole / np.where(sharding >= Sharding.ZERO2, ranks, 1),
-        OPTIMIZER_BYTE * whole / np.where(sharding >= Sharding.ZERO1, ranks, 1),
+        WEIGHT_BYTE * np.where(sharding >= Sharding.ZERO3, spread, whole) * np.where(dual, 2, 1),
+        GRADIENT_BYTE * np.where(sharding >= Sharding.ZERO2, spread, whole),
+        OPTIMIZER_BYTE * np.where(sharding >= Sharding.ZERO1, spread, whole),
         layers * held * in_flight + at_work,
         RESERVE_BYTE + gathered + logits,
     )

@@ -26,11 +26,18 @@ _GPT_VOCAB = 51_200
 _GPT_FFN_X = 4
 
 
+_TUNED, _UNTUNED = "megatron-core", "untuned"
+
+
 class System(NamedTuple):
-    """What a GPU, a precision, a network and a stack of software together give."""
+    """What a GPU, a precision, a network and a stack of software together give.
+
+    *untuned* is as slow as the software may be; *software* itself where that is named.
+    """
 
     machine: Machine
     software: Software
+    untuned: Software
     spread: Spread
 
 
@@ -110,17 +117,18 @@ def shape_named(model: str, *numbers: int) -> Shape:
 def system_named(gpu: str, precision: str, network: str, software: str) -> System:
     """Return the system of a GPU in its reference node. Raises InputError, ScenarioError."""
     sheet = catalog.sheet("gpu", gpu)
-    node, stack_sheet = (
-        catalog.sheet("node", sheet.text("reference_node")),
-        catalog.sheet("software", software),
-    )
+    node = catalog.sheet("node", sheet.text("reference_node"))
+    tuned = catalog.sheet("software", software or _TUNED)
+    untuned = catalog.sheet("software", software or _UNTUNED)
     has = [name for name in PRECISIONS if f"peak_{name}_flop_per_s" in sheet]
     if precision not in has:
         raise InputError(f"precision {precision}: {gpu} has {', '.join(has)}")
     law = law_of(catalog.sheet("step", "law"))
-    machine = machine_of(sheet, node, precision, law, _network(network) or network_of(node))
     return System(
-        machine, software_of(stack_sheet, sheet, law), spread_of(sheet, stack_sheet, precision)
+        machine_of(sheet, node, precision, law, _network(network) or network_of(node)),
+        software_of(tuned, sheet, law),
+        software_of(untuned, sheet, law),
+        spread_of(sheet, tuned, precision),
     )
 
 

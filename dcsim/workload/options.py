@@ -55,7 +55,7 @@ OPTIONS = (
     Option("token_nodes", 0, "Most nodes that the experts of a token lie on; by default any."),
     Option("attention", "full", "Attention FLOPs that MFU counts.", ATTENTIONS),
     Option("network", "", "NICs of a node, such as '4x200 Gbit/s'; by default the reference's."),
-    Option("software", "megatron-core", "Training software of the catalogue."),
+    Option("software", "", "Software of the catalogue; by default megatron-core, tuning unknown."),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
 

@@ -7,7 +7,7 @@ centres are those of `PRIORS`, keep what the remaining rows cannot determine. St
 centres were chosen with all rows in view, so that left-out errors are a lower bound.
 
 The interval is the range that holds nine tenths of the left-out residuals of the same group of
-software, and widens beyond what was published, as `interval` says.
+software, and widens beyond what was published, as `dcsim.workload.interval` says.
 """
 
 import csv
@@ -21,10 +21,11 @@ import numpy.typing as npt
 
 from dcsim import catalog
 from dcsim.workload.fabric import Network, stack
+from dcsim.workload.interval import group_of, interval, spread_of
 from dcsim.workload.layer import Law, Machine, Software
 from dcsim.workload.layout import Layout, Recompute, Sharding
 from dcsim.workload.machine import law_of, machine_of, software_of
-from dcsim.workload.model import Real, Shape
+from dcsim.workload.model import Shape
 from dcsim.workload.step import step_of
 
 F64 = npt.NDArray[np.float64]
@@ -35,7 +36,7 @@ PRIORS = {  # centre, spread, lowest, highest
     "matmul_ampere_frac": (0.90, 0.08, 0.5, 1.0),
     "matmul_hopper_frac": (0.85, 0.08, 0.5, 1.0),
     "matmul_blackwell_frac": (0.80, 0.08, 0.5, 1.0),
-    "eager_frac": (0.93, 0.06, 0.7, 1.0),
+    "hopper_2023_frac": (0.93, 0.06, 0.7, 1.0),
     "flash_attention_frac": (0.50, 0.15, 0.2, 1.0),
     "triton_attention_frac": (0.40, 0.10, 0.2, 1.0),
     "hbm_frac": (0.80, 0.15, 0.4, 0.95),
@@ -45,18 +46,6 @@ PRIORS = {  # centre, spread, lowest, highest
 _ERROR_SCALE = 0.03  # from where on the loss grows linearly
 _SOURCE_WEIGHT = 2.0  # of one source against one prior
 _LEFT_SINGLY = "blackwell"
-_MOST_GPUS = 16384
-_GENERATIONS = ("ampere", "hopper", "blackwell")
-_PER_DOUBLING = 0.05
-_PER_DIFFERENCE = 0.10
-
-
-class Interval(NamedTuple):
-    """Where nine tenths of runs are expected."""
-
-    low_s: Real
-    high_s: Real
-    extrapolated: Real  # outside of what was published
 
 
 class Row(NamedTuple):
@@ -205,35 +194,6 @@ def left_out_s(rows: Rows, start: Law) -> F64:
     return predicted
 
 
-def software_group(software: str) -> str:
-    """Return which residuals speak for a stack: of eager kernels, of early Megatron, of later."""
-    sheet = catalog.sheet("software", software)
-    if sheet.text("generation") == "eager":
-        return "eager"
-    return "overlapped" if sheet["hides_tp_count"] else "plain"
-
-
-def interval(
-    step_s: Real,
-    software: str,
-    gpus_count: Real,
-    generation: str,
-    precision: str,
-    mixture: bool = False,
-) -> Interval:
-    """Return the range around *step_s* that nine tenths of runs with such *software* keep.
-
-    Outside of what was published both ends gain: 5% for each doubling beyond 16,384 GPUs, 10% for
-    a chip of another generation than was fitted, 10% for NVFP4 (by as much Blackwell is missed
-    when it is left out as a generation) and 10% for a mixture of experts. These are judgements.
-    """
-    low, high = catalog.sheet("step", "interval").list(f"{software_group(software)}_log")
-    unlike = (generation not in _GENERATIONS) + (precision == "nvfp4") + mixture
-    doublings = np.log2(np.maximum(1.0, np.asarray(gpus_count) / _MOST_GPUS))
-    more = _PER_DOUBLING * doublings + _PER_DIFFERENCE * unlike
-    return Interval(step_s * np.exp(low - more), step_s * np.exp(high + more), more > 0)
-
-
 def residual_range(rows: Rows, left_out: F64) -> dict[str, tuple[float, float]]:
     """Return for each group of software what holds nine tenths of its left-out residuals.
 
@@ -241,7 +201,7 @@ def residual_range(rows: Rows, left_out: F64) -> dict[str, tuple[float, float]]:
     extremes.
     """
     residual = np.log(rows.step_s / left_out)
-    groups = np.array([software_group(row.software) for row in rows.rows])
+    groups = np.array([group_of(catalog.sheet("software", row.software)) for row in rows.rows])
     seen = np.array([row.fitted for row in rows.rows])
     return {
         name: _nine_tenths(np.sort(residual[(groups == name) & seen]))
@@ -255,7 +215,9 @@ def validate() -> list[Outcome]:
     outcomes = []
     steps = zip(rows.rows, predicted_s(rows, law), left_out_s(rows, law), strict=True)
     for row, step_s, out_s in steps:
-        ends = interval(out_s, row.software, row.gpus, _generation(row.gpu), row.precision)
+        gpu, software = catalog.sheet("gpu", row.gpu), catalog.sheet("software", row.software)
+        spread = spread_of(gpu, software, row.precision)
+        ends = interval(out_s, spread, row.gpus, mixture=False)
         low_s, high_s = float(ends.low_s), float(ends.high_s)
         outcomes.append(Outcome(row, float(step_s), float(out_s), low_s, high_s))
     return outcomes

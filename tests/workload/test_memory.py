@@ -69,3 +69,30 @@ def test_dualpipe_holds_two_copies_of_the_weights() -> None:
 def test_one_stage_holds_all_parameters() -> None:
     whole = memory(LLAMA_405B, Layout(8, 1, 1, 1, 1, 8192))
     assert whole.weights_byte * 8 / 2 == pytest.approx(params_count(LLAMA_405B))
+
+
+def test_states_of_experts_are_spread_over_those_that_hold_the_same_experts() -> None:
+    shape = Shape(4, 1024, 8, 8, 128, 0, 0, True, False, experts=16, top_k=2, expert_ffn=512)
+    layout = Layout(1, 1, 8, 1, 64, 2048, cp=2, ep=4, sharding=Sharding.ZERO2)
+    need = memory(shape, layout)
+    attention, experts = 4 * 4 * 1024**2, 4 * 16 * 3 * 1024 * 512
+    assert need.weights_byte == 2 * (attention + experts / 4)
+    spread = attention / 16 + experts / 4 / (8 * 2 / 4)
+    assert need.gradients_byte == 4 * spread
+    assert need.optimizer_byte == 12 * spread
+    full = memory(shape, layout._replace(sharding=Sharding.ZERO3))
+    assert full.weights_byte == 2 * spread
+
+
+def test_a_hybrid_spreads_states_over_one_group_only() -> None:
+    layout = Layout(1, 1, 64, 1, 64, 2048, sharding=Sharding.ZERO3)
+    full, hybrid = memory(GPT_22B, layout), memory(GPT_22B, layout._replace(shards=8))
+    assert hybrid.optimizer_byte == 8 * full.optimizer_byte
+    assert hybrid.weights_byte * 8 == 2 * params_count(GPT_22B)
+
+
+def test_sharing_a_sequence_divides_activations_and_states() -> None:
+    layout = Layout(1, 1, 4, 1, 64, 8192)
+    whole, shared = memory(GPT_22B, layout), memory(GPT_22B, layout._replace(cp=4))
+    assert shared.activations_byte * 4 == whole.activations_byte
+    assert shared.optimizer_byte * 4 == whole.optimizer_byte

@@ -6,7 +6,7 @@ import pytest
 from dcsim.workload.operators import Chip, attention_s, gemm_s
 
 RATE, HBM, SM = 800e12, 3e12, 132
-CHIP = Chip(SM, RATE, RATE, RATE / 2, HBM, 2.0)
+CHIP = Chip(SM, RATE, RATE, RATE / 2, 0.75, HBM, 2.0)
 
 
 def rate(m: float, n: float, k: float) -> float:
@@ -39,11 +39,20 @@ def test_a_thin_product_is_bound_by_the_memory_bus() -> None:
     assert gemm_s(SM, 1e18, HBM, 128, 16384, 16384, 2.0) == pytest.approx(moved_byte / HBM)
 
 
+def test_adding_to_a_sum_is_free_until_the_memory_bus_is_full() -> None:
+    deep, flat = (gemm_s(SM, RATE, HBM, 8192, 8192, k, 2.0) for k in (4096, 256))
+    assert gemm_s(SM, RATE, HBM, 8192, 8192, 4096, 2.0, 8.0) == deep
+    moved_byte = 2 * 8192 * 256 * 2 + 8 * 8192**2
+    assert gemm_s(SM, RATE, HBM, 8192, 8192, 256, 2.0, 8.0) == pytest.approx(moved_byte / HBM)
+    assert moved_byte / HBM > flat
+
+
 def test_flash_attention_is_quadratic_and_half_of_all_scores() -> None:
     long = attention_s(CHIP, 1, 1, 65536, 65536, 16, 256)
     flop = 2 * 16 * 65536**2 * 256
-    assert long.forward_s == pytest.approx(flop / 2 / CHIP.attention_flop_per_s, rel=3e-3)
-    assert long.backward_s == 2.5 * long.forward_s
+    both_s = long.forward_s + long.backward_s
+    assert both_s == pytest.approx(3.5 * flop / 2 / CHIP.attention_flop_per_s, rel=3e-3)
+    assert long.backward_s / long.forward_s == pytest.approx(2.5 / 0.75)
 
 
 def test_unfused_attention_pays_for_its_scores() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dcsim.catalog import sheet
+from dcsim.workload.collectives import all_gather_s, all_reduce_s, reduce_scatter_s
 from dcsim.workload.fabric import network_of
 from dcsim.workload.layout import Exchange, Layout, Recompute, Schedule, Sharding
 from dcsim.workload.machine import (
@@ -15,7 +16,7 @@ from dcsim.workload.machine import (
     machine_of_site,
     software_of,
 )
-from dcsim.workload.model import Shape, dense, shape_of
+from dcsim.workload.model import Shape, dense, params_count, shape_of
 from dcsim.workload.rate import uniform_step_s
 from dcsim.workload.step import Parts, expected_highest, step_of, step_time
 
@@ -135,6 +136,47 @@ def test_sharding_within_a_node_keeps_gathers_off_the_network() -> None:
     bare = SOFTWARE._replace(hides_dp=0)
     hybrid = parts(full._replace(shards=8), SMALL, software=bare)
     assert hybrid.dp_s < parts(full, SMALL, software=bare).dp_s
+
+
+def test_traffic_of_full_and_hybrid_sharding_is_that_by_hand() -> None:
+    bare, fabric = SOFTWARE._replace(hides_dp=0), MACHINE.fabric
+    full = Layout(1, 1, 64, 1, 512, 4096, sharding=Sharding.ZERO3)
+    params = params_count(SMALL)
+    gather_s = all_gather_s(fabric, 2 * params, 64, 8)
+    scatter_s = reduce_scatter_s(fabric, 4 * params, 64, 8)
+    assert parts(full, SMALL, software=bare).dp_s == pytest.approx(8 * (2 * gather_s + scatter_s))
+    inside_s = 2 * all_gather_s(fabric, 2 * params, 8, 8) + reduce_scatter_s(
+        fabric, 4 * params, 8, 8
+    )
+    copies_s = all_reduce_s(fabric, 4 * params / 8, 8, 1)
+    hybrid = parts(full._replace(shards=8), SMALL, software=bare)
+    assert hybrid.dp_s == pytest.approx(8 * inside_s + copies_s)
+
+
+def test_a_gather_of_keys_and_values_is_that_by_hand() -> None:
+    layout = Layout(8, 1, 1, 1, 2, 65536, cp=4, exchange=Exchange.ALL_GATHER)
+    size_byte = 65536 * 2 * 8 * 128 / 8 * 2
+    once_s = 3 * all_gather_s(MACHINE.fabric, size_byte, 4, 1)
+    assert parts(layout, SMALL).cp_s == pytest.approx(2 * 32 * once_s)
+
+
+def test_gradients_of_experts_travel_among_those_that_hold_the_same_experts() -> None:
+    bare, fabric = SOFTWARE._replace(hides_dp=0), MACHINE.fabric
+    layout = Layout(1, 1, 64, 1, 512, 4096, ep=8)
+    experts = 30 * 64 / 8 * 3 * 4096 * 2048
+    rest = params_count(MIXTURE) - 8 * experts - 30 * 64 * 4096  # the router is left out
+    by_hand_s = all_gather_s(fabric, 2 * rest, 64, 8) + reduce_scatter_s(fabric, 4 * rest, 64, 8)
+    by_hand_s += all_gather_s(fabric, 2 * experts, 8, 1)
+    by_hand_s += reduce_scatter_s(fabric, 4 * experts, 8, 1)
+    assert parts(layout, MIXTURE, software=bare).dp_s == pytest.approx(by_hand_s)
+
+
+def test_without_trees_long_all_reduces_of_two_nodes_take_as_long_as_a_ring() -> None:
+    fabric = MACHINE.fabric
+    fast, slow = (all_reduce_s(fabric, 1e9, 16, 8, trees=trees) for trees in (1, 0))
+    gathered = all_gather_s(fabric, 1e9, 16, 8) + reduce_scatter_s(fabric, 1e9, 16, 8)
+    assert fast < 0.8 * slow
+    assert slow == pytest.approx(gathered, rel=0.06)
 
 
 def test_experts_exchange_tokens_less_where_routing_is_limited_to_nodes() -> None:
