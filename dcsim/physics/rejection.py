@@ -161,6 +161,14 @@ def advance_loop(
         else:
             loop.supply_c[0] = supply + (heat - chilled) * dt_s / law.water_j_per_k
             rejected = chilled * dt_s
+    # Heat may fall within a step: then the controller takes over at the set point, or idles.
+    coldest_c = min(supply, law.setpoint_c)
+    if loop.supply_c[0] < coldest_c:
+        rejected -= law.water_j_per_k * (coldest_c - loop.supply_c[0])
+        loop.supply_c[0] = coldest_c
+    if rejected < 0.0:
+        loop.supply_c[0] += rejected / law.water_j_per_k
+        rejected = 0.0
     loop.heat_j[0] += heat_j
     loop.rejected_j[0] += rejected
     mean_c = 0.5 * (supply + loop.supply_c[0])

@@ -82,9 +82,7 @@ def test_no_constant_pushes_a_rate_above_what_was_measured() -> None:
 
 
 def test_the_interval_widens_outside_of_what_was_published() -> None:
-    def ends(
-        gpus: int, gpu: str = "h100-sxm", precision: str = "bf16", mixture: bool = False
-    ) -> Interval:
+    def ends(gpus: int, gpu: str = "h100-sxm", precision: str = "bf16", mixture: bool = False):
         spread = spread_of(sheet("gpu", gpu), sheet("software", "megatron-core"), precision)
         return interval(1.0, spread, gpus, mixture)
 
