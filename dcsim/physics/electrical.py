@@ -75,20 +75,22 @@ def evaluate_path(
         live[f] = feed.capacity_frac[f] > 0.0 and not feed.tripped[f]
         feed.power_w[f] = plant_w[f] if live[f] else 0.0
         meter.cooling_w[0] += feed.power_w[f]
+    fed = np.empty(ups.output_w.shape[0], np.bool_)
+    for u in range(fed.shape[0]):
+        fed[u] = live[ups.feed[u]] and ups.capacity_frac[u] > 0.0 and not ups.tripped[u]
     ups.output_w[:] = pumps_w
     for p in range(pdu.power_w.shape[0]):
         x = pdu.power_w[p] / law.pdu_rated_w
         u = pdu.ups[p]
-        fed = _is_fed(ups, u, live)
-        energised = pdu.capacity_frac[p] > 0.0 and (fed or ups.on_battery[u])
+        energised = pdu.capacity_frac[p] > 0.0 and (fed[u] or ups.on_battery[u])
         loss = law.pdu_rated_w * (law.pdu_no_load_frac + law.pdu_load_frac * x * x)
         pdu.loss_w[p] = loss if energised and not pdu.tripped[p] else 0.0
         pdu.power_w[p] += pdu.loss_w[p]
         ups.output_w[u] += pdu.power_w[p]
         meter.loss_w[0] += pdu.loss_w[p]
         overloaded |= pdu.power_w[p] > law.pdu_rated_w * pdu.capacity_frac[p] and energised
-    _evaluate_ups(ups, feed, meter, law, pumps_w, live)
-    due_ns = _evaluate_batteries(ups, feed, law, live, now_ns)
+    _evaluate_ups(ups, feed, meter, law, pumps_w, fed)
+    due_ns = _evaluate_batteries(ups, feed, law, fed, now_ns)
     for u in range(ups.output_w.shape[0]):
         overloaded |= ups.output_w[u] > law.ups_rated_w * ups.capacity_frac[u]
     for f in range(feed.power_w.shape[0]):
@@ -109,17 +111,16 @@ def _evaluate_ups(
     meter: MeterTable,
     law: PowerLaw,
     pumps_w: F64,
-    live: Any,
+    fed: Any,
 ) -> None:
     """Write losses of the UPSs, and what they draw from their feeds for their load."""
     for u in range(ups.output_w.shape[0]):
-        fed = _is_fed(ups, u, live)
         x = ups.output_w[u] / law.ups_rated_w
         loss = law.ups_rated_w * (
             law.ups_fixed_frac + law.ups_linear_frac * x + law.ups_square_frac * x * x
         )
-        ups.loss_w[u] = loss if fed or ups.on_battery[u] else 0.0
-        ups.input_w[u] = ups.output_w[u] + ups.loss_w[u] if fed else 0.0
+        ups.loss_w[u] = loss if fed[u] or ups.on_battery[u] else 0.0
+        ups.input_w[u] = ups.output_w[u] + ups.loss_w[u] if fed[u] else 0.0
         feed.power_w[ups.feed[u]] += ups.input_w[u]
         meter.loss_w[0] += ups.loss_w[u]
         meter.cooling_w[0] += pumps_w[u]
@@ -127,7 +128,7 @@ def _evaluate_ups(
 
 @kernel
 def _evaluate_batteries(
-    ups: UpsTable, feed: FeedTable, law: PowerLaw, live: Any, now_ns: int
+    ups: UpsTable, feed: FeedTable, law: PowerLaw, fed: Any, now_ns: int
 ) -> int:
     """Write what batteries give and take; return the earliest time at which one is due [ns].
 
@@ -135,7 +136,7 @@ def _evaluate_batteries(
     """
     charging_count, charge_w = np.zeros((2, feed.power_w.shape[0]))
     for u in range(ups.output_w.shape[0]):
-        if ups.charging[u] and _is_fed(ups, u, live):
+        if ups.charging[u] and fed[u]:
             charging_count[ups.feed[u]] += 1.0
     for f in range(charge_w.shape[0]):
         share = feed.capacity_frac[f]
@@ -149,7 +150,7 @@ def _evaluate_batteries(
         battery = 0.0
         if ups.on_battery[u]:
             battery = ups.output_w[u] + ups.loss_w[u]
-        elif ups.charging[u] and _is_fed(ups, u, live):
+        elif ups.charging[u] and fed[u]:
             battery = -charge_w[ups.feed[u]]
             ups.input_w[u] -= battery
             feed.power_w[ups.feed[u]] -= battery
@@ -163,12 +164,6 @@ def _evaluate_batteries(
                 ups.due_ns[u] = _after_ns(now_ns, room_j / -battery)
         earliest_ns = min(earliest_ns, ups.due_ns[u])
     return earliest_ns
-
-
-@kernel
-def _is_fed(ups: UpsTable, u: int, live: Any) -> bool:
-    """Whether UPS *u* works and its feed has power."""
-    return bool(live[ups.feed[u]] and ups.capacity_frac[u] > 0.0 and not ups.tripped[u])
 
 
 @kernel
