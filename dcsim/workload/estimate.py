@@ -38,7 +38,6 @@ from dcsim.workload.named import (
     coded,
     made,
     picked,
-    picked_systems,
     shape_named,
     system_named,
 )
@@ -115,28 +114,43 @@ def table(columns: Mapping[str, Column]) -> Table:
     count = max(1 if np.ndim(column) == 0 else len(column) for column in asked.values())
     by_model, by_system = coded(asked, MODEL, count), coded(asked, SYSTEM, count)
     models, no_model = made(by_model.keys, shape_named)
-    made_systems, no_system = made(by_system.keys, system_named)
+    systems, no_system = made(by_system.keys, system_named)
     problems = [*_unnamed(by_model, no_model), *_unnamed(by_system, no_system)]
     rows = np.delete(np.arange(count), [problem.row for problem in problems])
-    if not len(rows):
-        return Table(rows, None, None, tuple(sorted(problems)))
-    if problems:
-        asked = {name: _taken(column, rows) for name, column in asked.items()}
-    shape = picked(models, by_model.row_key[rows])
-    system = picked_systems(made_systems, by_system.row_key[rows])
-    case = Case(shape, _layout(asked), *system, gpus=np.asarray(asked["gpus"]))
-    good = np.broadcast_to(legal(case), rows.shape)
-    problems += [
-        Problem(int(rows[place]), reason(rows_of(case, place))) for place in np.flatnonzero(~good)
-    ]
-    return _estimates(rows, case, good, asked["attention"], problems)
+    of_system = by_system.row_key[rows]
+    found = []
+    for key in np.unique(of_system):
+        mine = rows[of_system == key]
+        here = {name: _taken(column, mine) for name, column in asked.items()}
+        shape = picked(models, by_model.row_key[mine])
+        machine, software, untuned, spread = systems[key]
+        gpus = np.asarray(here["gpus"])
+        case = Case(shape, _layout(here), machine, software, untuned, spread, gpus)
+        good = np.broadcast_to(legal(case), mine.shape)
+        wrong = np.flatnonzero(~good)
+        problems += [Problem(int(mine[row]), reason(rows_of(case, row))) for row in wrong]
+        if good.any():
+            found.append(_estimates(mine, case, good, here["attention"]))
+    if not found:
+        return Table(rows[:0], None, None, tuple(sorted(problems)))
+    kept, layout, estimates = _Part(*joined(found))
+    order = np.argsort(kept)
+    if len(found) > 1:
+        layout, estimates = rows_of(layout, order), rows_of(estimates, order)
+    return Table(kept[order], layout, estimates, tuple(sorted(problems)))
 
 
-def _estimates(rows: Ints, case: Case, good: Any, attention: Any, problems: list[Problem]) -> Table:
-    """Return the estimates of the rows that are legal, a chunk at a time."""
+class _Part(NamedTuple):
+    """Estimates of some rows."""
+
+    rows: Ints
+    layout: Layout
+    estimate: Estimate
+
+
+def _estimates(rows: Ints, case: Case, good: Any, attention: Any) -> _Part:
+    """Return the estimates of the rows of one system that are legal, a chunk at a time."""
     kept = np.flatnonzero(good)
-    if not len(kept):
-        return Table(kept, None, None, tuple(sorted(problems)))
     if len(kept) < len(rows):
         case, attention = rows_of(case, kept), _taken(attention, kept)
     causal = np.asarray(attention) == "causal"
@@ -148,7 +162,7 @@ def _estimates(rows: Ints, case: Case, good: Any, attention: Any, problems: list
         parts.append(filled(found, len(kept[at])))
     found = joined(parts)
     layout = filled(case.layout._replace(recompute=found.recompute), len(kept))
-    return Table(rows[kept], layout, found, tuple(sorted(problems)))
+    return _Part(rows[kept], layout, found)
 
 
 def _unnamed(by: Coded, wrong: list[str]) -> list[Problem]:

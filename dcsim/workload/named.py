@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dcsim import catalog
 from dcsim.errors import InputError, ScenarioError
 from dcsim.workload.columns import gathered
-from dcsim.workload.fabric import Network, network_of, parse_network, stack
+from dcsim.workload.fabric import Network, network_of, parse_network
 from dcsim.workload.hf_config import read_hf_config
 from dcsim.workload.interval import Spread, spread_of
 from dcsim.workload.layer import Machine, Software
@@ -146,15 +146,3 @@ def picked(records: Sequence[Any], index: npt.NDArray[np.int64]) -> Any:
         return whole[0]
     filled = [whole[0] if record is None else record for record in records]
     return gathered(filled, index)
-
-
-def picked_systems(records: Sequence[Any], index: npt.NDArray[np.int64]) -> System:
-    """Return as `picked` does; fabrics may have different protocols."""
-    if len(records) == 1:
-        return System(*picked(records, index))
-    whole = [record for record in records if record is not None]
-    filled = [whole[0] if record is None else record for record in records]
-    fabric = stack([system.machine.fabric for system in filled], index)
-    bare = [s._replace(machine=s.machine._replace(fabric=0.0)) for s in filled]
-    system = gathered(bare, index)
-    return System(system.machine._replace(fabric=fabric), *system[1:])
