@@ -146,6 +146,8 @@ def plan(
     Example: dcsim plan --model llama3-405b --gpus 16384 --gbs 2048 --seq 8192
     Example: dcsim plan --model llama3-70b --gpus 2048 --gbs 1024 --tokens 2e12 --target-days 30
     """
+    if given["gbs"] is None:
+        raise InputError("--gbs is needed: layouts are compared at one batch")
     if target_days is not None and tokens is None:
         raise InputError("--target-days needs --tokens")
     for flag, number in (("--tokens", tokens), ("--target-days", target_days)):

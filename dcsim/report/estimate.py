@@ -115,14 +115,32 @@ def plan_mapping(ranked: Ranked, rows_count: int) -> dict[str, object]:
 
 def _plan_table(ranked: Ranked, rows: Sequence[int], title: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
-    heads = ["GPUs", "tp", "pp", "vpp", "cp", "ep", "dp", "mbs", "recompute", "step s", "GB", "MFU"]
+    heads = [
+        "GPUs",
+        "tp",
+        "pp",
+        "vpp",
+        "cp",
+        "ep",
+        "dp",
+        "mbs",
+        "sharding",
+        "recompute",
+        "step s",
+        "GB",
+        "MFU",
+    ]
     for head in [*heads, *([] if ranked.days is None else ["days"])]:
         table.add_column(head, justify="right")
     layout, e = ranked.layout, ranked.estimate
     for row in rows:
         counts = (layout.tp, layout.pp, layout.vpp, layout.cp, layout.ep, layout.dp)
         cells = [f"{ranked.gpus[row]:,}", *(f"{int(count[row])}" for count in counts)]
-        cells += [f"{int(layout.micro_batch[row])}", Recompute(int(e.recompute[row])).name.lower()]
+        cells += [
+            f"{int(layout.micro_batch[row])}",
+            Sharding(int(layout.sharding[row])).name.lower(),
+        ]
+        cells += [Recompute(int(e.recompute[row])).name.lower()]
         cells += [f"{e.step_s[row]:.4g}", f"{e.memory.total_byte[row] * _GIGA:.1f}"]
         cells += [f"{e.mfu_frac[row]:.1%}"]
         cells += [] if ranked.days is None else [f"{ranked.days[row]:.4g}"]

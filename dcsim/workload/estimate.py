@@ -116,6 +116,7 @@ def table(columns: Mapping[str, Column]) -> Table:
     models, no_model = made(by_model.keys, shape_named)
     systems, no_system = made(by_system.keys, system_named)
     problems = [*_unnamed(by_model, no_model), *_unnamed(by_system, no_system)]
+    problems += _out_of_range(asked, count)
     rows = np.delete(np.arange(count), [problem.row for problem in problems])
     of_system = by_system.row_key[rows]
     found = []
@@ -163,6 +164,25 @@ def _estimates(rows: Ints, case: Case, good: Any, attention: Any) -> _Part:
     found = joined(parts)
     layout = filled(case.layout._replace(recompute=found.recompute), len(kept))
     return _Part(rows[kept], layout, found)
+
+
+def _out_of_range(asked: Mapping[str, Any], count: int) -> list[Problem]:
+    """Return the counts that are none, and raise InputError for words that are not allowed."""
+    problems = []
+    for option in OPTIONS:
+        column = asked[option.name]
+        if option.choices and (unknown := set(np.ravel(column).tolist()) - set(option.choices)):
+            allowed = ", ".join(option.choices)
+            raise InputError(f"{option.name} {sorted(unknown)[0]!r}: allowed {allowed}")
+        if option.is_count:
+            least = min(1, int(option.default))
+            numbers = np.broadcast_to(column, (count,))
+            wrong = np.flatnonzero(~((numbers >= least) & (numbers == np.floor(numbers))))
+            text = f"allowed a whole number from {least}"
+            problems += [
+                Problem(int(row), f"{option.name} {numbers[row]}: {text}") for row in wrong
+            ]
+    return problems
 
 
 def _unnamed(by: Coded, wrong: list[str]) -> list[Problem]:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from dcsim.workload.columns import rows_of
 from dcsim.workload.estimate import Estimate, table
 from dcsim.workload.layout import Layout
-from dcsim.workload.options import Value
+from dcsim.workload.named import shape_named
+from dcsim.workload.options import SHAPE, Value
 
 Ints = npt.NDArray[np.int64]
 
@@ -56,6 +57,8 @@ def ranked(
     halvings = _HALVINGS if target_days is not None else 0
     counts = [gpus >> k for k in range(halvings + 1) if gpus >> k and gpus % (1 << k) == 0]
     columns = _candidates(options, counts)
+    if not len(columns["tp"]):
+        return None
     found = table(columns)
     if found.estimate is None or found.layout is None:
         return None
@@ -108,7 +111,8 @@ def _splits(options: Mapping[str, Value], counts: list[int]) -> Iterator[tuple[i
     powers = [1 << k for k in range(15)]
     stages = sorted({*powers[:8], 3, 5, 6, 7, 9, 10, 12, 14, 15, 18, 20, 21, 24, 28, 30, 36, 42})
     among = {"tp": powers[:7], "pp": stages, "cp": powers[:5], "ep": powers[:9]}
-    if not options.get("experts") and "ep" not in options:
+    numbers = [int(options.get(name, 0)) for name in SHAPE]
+    if not shape_named(str(options.get("model", "")), *numbers).experts and "ep" not in options:
         among["ep"] = [1]
     for gpus in counts:
         for split in product(*(_given(options, name, among[name]) for name in _SPLIT)):

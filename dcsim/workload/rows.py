@@ -105,7 +105,12 @@ def print_rows(file: TextIO, rows: Rows, found: Table) -> None:
 
 
 def write_rows(path: Path, rows: Rows, found: Table) -> None:
-    """Write as `print_rows` does; an existing file is replaced whole."""
+    """Write as `print_rows` does; an existing file is replaced whole, a device written to."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="") as file:
+            print_rows(file, rows, found)
+        return
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:

@@ -83,7 +83,19 @@ def test_json_holds_the_same_numbers(capsys):
 
 def test_a_plan_and_a_validation_are_shown(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
-    ask = ("plan", "--model", "llama3-8b", "--gpus", "64", "--rows", "3", "--tokens", "1e12")
+    ask = (
+        "plan",
+        "--model",
+        "llama3-8b",
+        "--gpus",
+        "64",
+        "--gbs",
+        "64",
+        "--rows",
+        "3",
+        "--tokens",
+        "1e12",
+    )
     code, out = run(capsys, *ask)
     assert code == 0
     assert "layouts tried" in out

@@ -193,6 +193,38 @@ def test_an_unknown_option_is_a_fault_of_the_program():
         estimate(**CASE | {"tp": 3})
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"tp": 0}, {"seq": -4096}, {"gpus": 8.5}, {"mbs": float("nan")}, {"gbs": -1}]
+)
+def test_counts_that_are_none_are_refused(wrong):
+    with pytest.raises(InputError, match="allowed a whole number from"):
+        estimate(**CASE | wrong)
+
+
+def test_words_that_are_not_allowed_are_refused():
+    with pytest.raises(InputError, match="attention 'causl': allowed full, causal"):
+        table({"model": "llama3-8b", "attention": ["full", "causl"]})
+
+
+def test_a_plan_spreads_the_experts_of_a_mixture():
+    found = ranked({"model": "mixtral-8x7b", "gpus": 64, "gbs": 512, "tp": 1, "cp": 1})
+    assert set(found.layout.ep.tolist()) > {1, 8}
+    assert ranked({"model": "llama3-8b", "gpus": 64, "gbs": 64, "tp": 3}) is None
+
+
+def test_out_is_written_through_links_and_to_devices(tmp_path: Path):
+    source, real, link = (tmp_path / name for name in ("rows.csv", "real.csv", "link.csv"))
+    source.write_text("model\nllama3-8b\n")
+    real.write_text("old")
+    link.symlink_to(real)
+    rows = read_rows(source)
+    write_rows(link, rows, estimated_rows(rows))
+    assert link.is_symlink()
+    assert real.read_text().startswith("model,step_time_s")
+    write_rows(Path("/dev/null"), rows, estimated_rows(rows))
+    assert not Path("/dev/null").is_file()
+
+
 def test_every_option_says_what_it_is():
     assert len(BY_NAME) == len(OPTIONS)
     assert all(option.about.endswith(".") for option in OPTIONS)
