@@ -117,11 +117,8 @@ def _title(values: dict[str, Value]) -> str:
     return f"{model} on {int(whole['gpus']):,} {whole['gpu']}, {whole['precision']}"
 
 
-_FIXABLE = [name for name in BY_NAME if name != "gpus"]
-
-
 @click.command()
-@_asks("model", "gpus", *[name for name in _FIXABLE if name != "model"])
+@_asks(*BY_NAME)
 @click.option("--tokens", type=float, help="Tokens to train on, for the days it takes.")
 @click.option("--target-days", type=float, help="Days to meet; fewer GPUs are tried too.")
 @click.option(

@@ -96,6 +96,8 @@ def estimate(**options: Value) -> tuple[Layout, Estimate]:
     >>> int(layout.dp), bool(found.low_s < found.step_s < found.high_s)
     (32, True)
     """
+    if several := [name for name, value in options.items() if np.ndim(value)]:
+        raise InputError(f"one case has one value of each option, not several {several[0]}")
     found = table(options)
     if found.layout is None or found.estimate is None:
         raise InputError(*(problem.text for problem in found.problems))
@@ -105,13 +107,18 @@ def estimate(**options: Value) -> tuple[Layout, Estimate]:
 def table(columns: Mapping[str, Column]) -> Table:
     """Return the estimates of all rows; a single value counts for every row.
 
-    Raises KeyError for a column that is no option.
+    Raises KeyError for a column that is no option, InputError for columns that are empty or not
+    as long as each other, and for words that are not allowed.
     """
     unknown = set(columns) - set(BY_NAME)
     if unknown:
         raise KeyError(f"no option {', '.join(sorted(unknown))}")
     asked: dict[str, Any] = {o.name: columns.get(o.name, o.default) for o in OPTIONS}
-    count = max(1 if np.ndim(column) == 0 else len(column) for column in asked.values())
+    lengths = {name: len(column) for name, column in columns.items() if np.ndim(column)}  # type: ignore[arg-type]
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        each = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise InputError(f"columns are to have the same number of rows, at least one: {each}")
+    count = next(iter(lengths.values()), 1)
     by_model, by_system = coded(asked, MODEL, count), coded(asked, SYSTEM, count)
     models, no_model = made(by_model.keys, shape_named)
     systems, no_system = made(by_system.keys, system_named)
@@ -196,7 +203,9 @@ def estimated(case: Case, causal: Real, law: Law) -> Estimate:
     parts = step_of(shape, layout, machine, case.software, law).parts
     held, step_s = memory(shape, layout), parts.step_s
     ends = interval(step_s, case.spread, case.gpus, shape.experts > 0)
-    untuned_s = step_of(shape, layout, machine, case.untuned, law).parts.step_s
+    untuned_s = step_s
+    if case.untuned != case.software:
+        untuned_s = step_of(shape, layout, machine, case.untuned, law).parts.step_s
     flop = flop_per_token(shape, layout.sequence, causal)
     again = np.where(layout.recompute == Recompute.FULL, _forward_flop(shape, layout, causal), 0.0)
     tokens_per_s = layout.tokens_count / step_s

@@ -15,7 +15,7 @@ _REACH = 4096
 
 
 class Case(NamedTuple):
-    """A model, a cut and a system; every number a scalar or an array."""
+    """Models and cuts, every number a scalar or an array, on one system, whose are scalars."""
 
     shape: Shape
     layout: Layout

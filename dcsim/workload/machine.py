@@ -4,6 +4,7 @@ from dcsim.catalog import Sheet
 from dcsim.workload.fabric import Network, gpu_fabric, network_of
 from dcsim.workload.layer import HIDDEN_BYTE, Law, Machine, Software
 
+# NVFP4 has a scale of one byte for each 16 elements of 4 bits.
 _OPERAND_BYTE = {"bf16": HIDDEN_BYTE, "fp16": HIDDEN_BYTE, "fp8": 1.0, "nvfp4": 0.5625}
 _FITTED_AS = {
     "ampere": "ampere",
@@ -12,7 +13,7 @@ _FITTED_AS = {
     "cdna3": "hopper",
     "tpu-v5": "hopper",
 }
-"""By which generation's constant products go; the last two have no row and take that of 2022."""
+"""By which generation's constant products go; the last two have no row and take that of Hopper."""
 _FEATURES = Software._fields[2:-1]
 
 

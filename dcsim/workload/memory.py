@@ -105,8 +105,3 @@ def memory(shape: Shape, layout: Layout) -> Memory:
     last = memory_of_stage(shape, layout, layout.pp - 1)
     more = last.total_byte > first.total_byte
     return Memory(*(np.where(more, b, a) for a, b in zip(first, last, strict=True)))
-
-
-def room_byte(shape: Shape, layout: Layout, hbm_byte: Real) -> Real:
-    """Return what is left of the GPU's memory; negative where the layout does not fit."""
-    return hbm_byte - memory(shape, layout).total_byte

@@ -22,9 +22,8 @@ MODEL = ("model", *SHAPE)
 SYSTEM = ("gpu", "precision", "network", "software")
 """The options that name a shape, and those that name a system."""
 
-_GPT_VOCAB = 51_200
-_GPT_FFN_X = 4
-
+_GPT_VOCAB = 51_200  # of Megatron-LM's GPTs [Narayanan et al. 2021]: 50,257 padded
+_GPT_FFN_X = 4  # of their hidden width
 
 _TUNED, _UNTUNED = "megatron-core", "untuned"
 

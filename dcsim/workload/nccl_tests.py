@@ -125,19 +125,6 @@ def errors(measured: Measurements, *columns: str) -> list[Errors]:
     return found
 
 
-def show(found: list[Errors]) -> str:
-    """Write errors as lines of text."""
-    heading = f"{'':58}{'rows':>5}{'bias':>8}{'median':>8}{'mean':>8}{'worst':>8}"
-    return "\n".join([heading, *map(_line, found)])
-
-
-def _line(each: Errors) -> str:
-    return (
-        f"{'  '.join(each.group):58}{each.rows:5}{each.bias_frac:+8.1%}"
-        f"{each.median_frac:8.1%}{each.mean_frac:8.1%}{each.worst_frac:+8.1%}"
-    )
-
-
 def _read(name: str) -> list[dict[str, str]]:
     path = files("dcsim.catalog").joinpath("data", "published", f"{name}.csv")
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))

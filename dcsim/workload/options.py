@@ -74,10 +74,7 @@ def read(option: Option, text: str) -> Value:
         if option.choices and text not in option.choices:
             raise InputError(f"{text!r}: allowed {', '.join(option.choices)}")
         return text
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
+    count = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= count <= MOST_COUNT:
         raise InputError(f"{text!r}: allowed a whole number from 1 to {MOST_COUNT:,}")
     return count

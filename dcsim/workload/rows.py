@@ -52,8 +52,10 @@ def read_rows(path: Path) -> Rows:
             header = tuple(name.strip() for name in next(reader, []))
             _check_header(path, header)
             found = [(reader.line_num, tuple(row)) for row in reader if any(map(str.strip, row))]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no CSV in UTF-8: {error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8: {error.reason} at byte {error.start}") from None
+    except csv.Error as error:
+        raise InputError(f"{path}:{reader.line_num}: is no CSV: {error}") from None
     if not found:
         raise InputError(f"{path}: has no rows below its header")
     cells, problems = [], []
@@ -106,42 +108,49 @@ def print_rows(file: TextIO, rows: Rows, found: Table) -> None:
 
 def write_rows(path: Path, rows: Rows, found: Table) -> None:
     """Write as `print_rows` does; an existing file is replaced whole, a device written to."""
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="") as file:
-            print_rows(file, rows, found)
-        return
-    part = path.with_name(f".{path.name}.part")
+    target = path.resolve()
+    is_file = target.is_file() or not target.exists()
+    part = target.with_name(f".{os.getpid()}.part") if is_file else target
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             print_rows(file, rows, found)
-        os.replace(part, path)
+        if is_file:
+            os.replace(part, target)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        if is_file:
+            part.unlink(missing_ok=True)
 
 
 def _lines(rows: Rows, found: Table) -> Iterator[list[str]]:
     reasons: dict[int, list[str]] = {}
     for problem in found.problems:
         reasons.setdefault(problem.row, []).append(problem.text)
-    place = {int(row): at for at, row in enumerate(found.rows)}
+    numbers: dict[int, list[str]] = {}
+    if found.estimate is not None:
+        numbers = dict(zip(found.rows.tolist(), _numbers(found.estimate), strict=True))
     for row, cells in enumerate(rows.cells):
-        if row in place and found.estimate is not None:
-            yield [*cells, *_numbers(found.estimate, place[row])]
-        else:
-            yield [*cells, *[""] * (len(ADDED) - 1), "; ".join(reasons.get(row, []))]
+        empty = [*[""] * (len(ADDED) - 1), "; ".join(reasons.get(row, []))]
+        yield [*cells, *numbers.get(row, empty)]
 
 
-def _numbers(e: Estimate, at: int) -> list[str]:
-    held, room = float(e.memory.total_byte[at]), float(e.hbm_byte[at])
-    reason = "" if e.fits[at] else f"needs {held / 1e9:.1f} GB of a GPU's {room / 1e9:.0f} GB"
-    return [
-        *(f"{float(x[at]):.6g}" for x in (e.step_s, e.low_s, e.high_s, e.mfu_frac)),
-        f"{float(e.flop_per_s_per_gpu[at]) * _TERA:.6g}",
-        f"{held:.0f}",
-        "true" if e.fits[at] else "false",
-        reason,
-    ]
+def _numbers(e: Estimate) -> Iterator[list[str]]:
+    """Yield the cells of `ADDED` for each estimate."""
+    columns = (
+        e.step_s,
+        e.low_s,
+        e.high_s,
+        e.mfu_frac,
+        e.flop_per_s_per_gpu * _TERA,
+        e.memory.total_byte,
+        e.hbm_byte,
+        e.fits,
+    )
+    for *numbers, held, room, fits in zip(*(column.tolist() for column in columns), strict=True):
+        reason = "" if fits else f"needs {held / 1e9:.1f} GB of a GPU's {room / 1e9:.0f} GB"
+        cells = (f"{number:.6g}" for number in numbers)
+        yield [*cells, f"{held:.0f}", "true" if fits else "false", reason]
 
 
 def _value(name: str, text: str) -> tuple[Value, str]:

@@ -201,6 +201,15 @@ def test_counts_that_are_none_are_refused(wrong):
         estimate(**CASE | wrong)
 
 
+def test_columns_that_do_not_go_together_are_refused():
+    with pytest.raises(InputError, match="the same number of rows, at least one: tp 2, pp 3"):
+        table({"model": "llama3-8b", "tp": [1, 2], "pp": [1, 2, 4]})
+    with pytest.raises(InputError, match="at least one: gpus 0"):
+        table({"model": "llama3-8b", "gpus": []})
+    with pytest.raises(InputError, match="not several gpus"):
+        estimate(model="llama3-8b", gpus=[8, 16])
+
+
 def test_words_that_are_not_allowed_are_refused():
     with pytest.raises(InputError, match="attention 'causl': allowed full, causal"):
         table({"model": "llama3-8b", "attention": ["full", "causl"]})
