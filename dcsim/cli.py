@@ -16,7 +16,7 @@ from typing import NoReturn, TypeVar
 import click
 
 import dcsim
-from dcsim.commands import estimate, plan, validate
+from dcsim.commands import COMMANDS
 from dcsim.errors import InputError, InvariantError, ScenarioError
 
 OK, UNMET, INPUT, OURS, INTERRUPTED = 0, 1, 2, 3, 130
@@ -187,5 +187,5 @@ def schema() -> int:
     return OK
 
 
-for _command in (estimate, plan, validate):
+for _command in COMMANDS:
     commands.add_command(_command)

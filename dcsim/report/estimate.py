@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dcsim.report.pipeline import drawn
-from dcsim.report.terminal import COMMUNICATION, FAILURE, IDLE, PHYSICS, USEFUL, bar
+from dcsim.report.words import COMMUNICATION, FAILURE, IDLE, PHYSICS, USEFUL, bar
 from dcsim.workload.columns import rows_of
 from dcsim.workload.estimate import Estimate
 from dcsim.workload.layout import Layout, Recompute, Schedule, Sharding

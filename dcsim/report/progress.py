@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from dcsim.report.terminal import clock
+from dcsim.report.words import clock
 from dcsim.units import show
 
 SHOW_AFTER_S = 2.0

@@ -10,7 +10,7 @@ from rich.console import Console
 from dcsim.accounting import summarise
 from dcsim.accounting.waterfall import WATERFALL
 from dcsim.report import print_summary, sentence
-from dcsim.report.terminal import COLOURS, clock
+from dcsim.report.words import COLOURS, clock
 from tests.accounting.handmade import HOUR_NS, Event, Job, Segment, Site, running, write_run
 from tests.accounting.test_summary import day_with_a_failure
 
