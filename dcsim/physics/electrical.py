@@ -64,7 +64,8 @@ def evaluate_path(
     bool[feeds_count].
     """
     rack, pdu, ups, feed, meter = path
-    meter.it_w[0] = meter.loss_w[0] = meter.site_w[0] = meter.cooling_w[0] = 0.0
+    meter.it_w[0] = meter.site_w[0] = meter.cooling_w[0] = 0.0
+    meter.loss_part_w[:] = 0.0
     pdu.power_w[:] = 0.0
     overloaded = False
     for r in range(rack.power_w.shape[0]):
@@ -87,7 +88,7 @@ def evaluate_path(
         pdu.loss_w[p] = loss if energised and not pdu.tripped[p] else 0.0
         pdu.power_w[p] += pdu.loss_w[p]
         ups.output_w[u] += pdu.power_w[p]
-        meter.loss_w[0] += pdu.loss_w[p]
+        meter.loss_part_w[0] += pdu.loss_w[p]
         overloaded |= pdu.power_w[p] > law.pdu_rated_w * pdu.capacity_frac[p] and energised
     _evaluate_ups(ups, feed, meter, law, pumps_w, fed)
     due_ns = _evaluate_batteries(ups, feed, law, fed, now_ns)
@@ -98,9 +99,10 @@ def evaluate_path(
         loss = law.feed_rated_w * (law.feed_no_load_frac + law.feed_load_frac * x * x)
         feed.loss_w[f] = loss if live[f] else 0.0
         feed.power_w[f] += feed.loss_w[f]
-        meter.loss_w[0] += feed.loss_w[f]
+        meter.loss_part_w[2] += feed.loss_w[f]
         meter.site_w[0] += feed.power_w[f]
         overloaded |= feed.power_w[f] > law.feed_rated_w * feed.capacity_frac[f]
+    meter.loss_w[0] = meter.loss_part_w.sum()
     return due_ns, overloaded
 
 
@@ -122,7 +124,7 @@ def _evaluate_ups(
         ups.loss_w[u] = loss if fed[u] or ups.on_battery[u] else 0.0
         ups.input_w[u] = ups.output_w[u] + ups.loss_w[u] if fed[u] else 0.0
         feed.power_w[ups.feed[u]] += ups.input_w[u]
-        meter.loss_w[0] += ups.loss_w[u]
+        meter.loss_part_w[1] += ups.loss_w[u]
         meter.cooling_w[0] += pumps_w[u]
 
 
@@ -173,15 +175,15 @@ def _after_ns(now_ns: int, wait_s: float) -> int:
 
 
 @kernel
-def advance_path(path: Path, plant_more_w: F64, live: Any, dt_s: float) -> None:
+def advance_path(path: Path, cooling_j: F64, cooling_more_j: float, dt_s: float) -> None:
     """Integrate batteries and accounts.
 
     Racks and heat rejection count with what they drew, each where its power comes from: its battery
-    or the utility. The rest, losses included, is held. *plant_more_w* is by how much the plant of
-    each feed drew more than at the start of the step.
+    or the utility. The rest, losses included, is held. *cooling_j* is what each part of the cooling
+    drew, *cooling_more_j* by how much that is more than at the start of the step.
     """
     rack, pdu, ups, meter = path.rack, path.pdu, path.ups, path.meter
-    it_more_j = stored_more_j = cooling_more_j = 0.0
+    it_more_j = stored_more_j = 0.0
     for r in range(rack.power_w.shape[0]):
         if rack.powered[r]:
             more_j = rack.drawn_j[r] - rack.power_w[r] * dt_s
@@ -191,8 +193,6 @@ def advance_path(path: Path, plant_more_w: F64, live: Any, dt_s: float) -> None:
                 ups.charge_j[u] -= more_j
                 ups.due_ns[u] -= np.int64(more_j / ups.battery_w[u] * 1e9)
                 stored_more_j += more_j
-    for f in range(plant_more_w.shape[0]):
-        cooling_more_j += plant_more_w[f] * dt_s if live[f] else 0.0
     for u in range(ups.charge_j.shape[0]):
         ups.charge_j[u] -= ups.battery_w[u] * dt_s
         meter.battery_j[0] += ups.battery_w[u] * dt_s
@@ -200,6 +200,8 @@ def advance_path(path: Path, plant_more_w: F64, live: Any, dt_s: float) -> None:
     meter.it_j[0] += meter.it_w[0] * dt_s + it_more_j
     meter.cooling_j[0] += meter.cooling_w[0] * dt_s + cooling_more_j
     meter.loss_j[0] += meter.loss_w[0] * dt_s
+    meter.loss_part_j[:] += meter.loss_part_w * dt_s
+    meter.cooling_part_j[:] += cooling_j
     meter.site_j[0] += meter.site_w[0] * dt_s + (it_more_j - stored_more_j) + cooling_more_j
 
 
@@ -296,9 +298,11 @@ class ElectricalModel:
 
     def advance(self, _world: Any, dt_s: float) -> None:
         """Drain or charge batteries; add to the meters."""
-        loop, share = self._site.loop, self._site.wiring.plant_frac
-        more_w = (loop.plant_j[0] / dt_s - loop.plant_w[0]) * share
-        advance_path(self._path, more_w, self._live, dt_s)
+        unit, loop, share = self._site.unit, self._site.loop, self._site.wiring.plant_frac
+        plant_j = loop.plant_j * share[self._live].sum()
+        pumps_j = (unit.pump_w.sum() * dt_s, loop.pump_w[0] * dt_s)
+        more_j = plant_j.sum() - loop.plant_w[0] * share[self._live].sum() * dt_s
+        advance_path(self._path, np.concatenate((pumps_j, plant_j)), more_j, dt_s)
 
     def modes(self, _world: Any) -> dict[str, Any]:
         """Breakers, batteries, dark racks."""

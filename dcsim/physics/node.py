@@ -54,6 +54,23 @@ def rack_power(racks: RackTable, nodes: NodeTable, units: UnitTable, law: NodeLa
         units.around_w[racks.unit[rack]] += racks.power_w[rack] - racks.gpu_w[rack]
 
 
+@kernel
+def advance_racks(racks: RackTable, part_j: F64, dt_s: float) -> None:
+    """Add the step to the accounts of the racks, and to those of GPUs, what is around, supplies."""
+    for rack in range(racks.gpu_w.shape[0]):
+        efficiency = racks.efficiency_frac[rack]
+        gpu_j = racks.step_j[rack]
+        around_j = (racks.power_w[rack] * efficiency - racks.gpu_w[rack]) * dt_s
+        drawn_j = (gpu_j + around_j) / efficiency
+        racks.drawn_j[rack] = drawn_j
+        racks.gpu_j[rack] += gpu_j
+        racks.energy_j[rack] += drawn_j
+        if racks.powered[rack]:
+            part_j[0] += gpu_j
+            part_j[1] += around_j
+            part_j[2] += drawn_j * (1.0 - efficiency)
+
+
 class NodeModel:
     """Power of nodes, summed by rack. Own columns: `rack.power_w`, `rack.energy_j`."""
 
@@ -87,11 +104,7 @@ class NodeModel:
 
     def advance(self, _world: Any, dt_s: float) -> None:
         """Add the energy of the step to the accounts of the racks; the supplies lose as before."""
-        racks = self._site.rack
-        racks.gpu_j[:] += racks.step_j
-        around_w = racks.power_w * racks.efficiency_frac - racks.gpu_w
-        racks.drawn_j[:] = (racks.step_j + around_w * dt_s) / racks.efficiency_frac
-        racks.energy_j[:] += racks.drawn_j
+        advance_racks(self._site.rack, self._site.meter.it_part_j, dt_s)
 
     def modes(self, _world: Any) -> dict[str, Any]:
         """No modes."""

@@ -67,7 +67,7 @@ def advance_plant(
     passed_j = advance_units(units, unit_law, loop, dt_s)
     advance_loop(loop, loop_law, passed_j + loop.other_w[0] * dt_s, air.dry_bulb_c[0], dt_s)
     hall_w = units.around_w.sum() if unit_law.liquid else 0.0
-    loop.plant_j[0] += hall_w * HALL_FAN_FRAC * loop.fan_frac[0] * dt_s
+    loop.plant_j[2] = hall_w * HALL_FAN_FRAC * loop.fan_frac[0] * dt_s
 
 
 class PlantModel:

@@ -87,8 +87,8 @@ def chillers_most_w(loop: LoopTable, law: LoopLaw) -> float:
 @kernel
 def electricity_w(
     loop: LoopTable, law: LoopLaw, heat_w: float, removed_w: float, supply_c: float, air_c: float
-) -> tuple[float, float]:
-    """Return the electricity of dry coolers and chillers, and what the dry coolers take [W].
+) -> tuple[float, float, float]:
+    """Return the electricity of dry coolers and of chillers, and what the dry coolers take [W].
 
     *heat_w* warms the water that comes back at *supply_c*; *removed_w* is to be taken from it.
     """
@@ -102,7 +102,7 @@ def electricity_w(
     per_w = law.chiller_fixed_frac + law.chiller_per_k * max(lift, law.chiller_lift_min_k)
     fans = law.fan_w * law.coolers_count * dry_frac * air_flow**3
     chilled = removed_w - dry if loop.chiller_frac[0] > 0.0 else 0.0
-    return fans + chilled * (per_w + law.chiller_fan_frac), dry
+    return fans, chilled * (per_w + law.chiller_fan_frac), dry
 
 
 @kernel
@@ -114,11 +114,11 @@ def evaluate_loop(loop: LoopTable, law: LoopLaw, heat_w: float, air_c: float) ->
     most = per_k * max(back - air_c, 0.0) + chillers_most_w(loop, law)
     need = max(heat_w + law.water_j_per_k * (supply - law.setpoint_c) / CONTROL_S, 0.0)
     removed = min(need, most) if flow > 0.0 else 0.0
-    plant_w, dry = electricity_w(loop, law, heat_w, removed, supply, air_c)
+    coolers_w, chillers_w, dry = electricity_w(loop, law, heat_w, removed, supply, air_c)
     loop.heat_w[0], loop.dry_w[0], loop.chilled_w[0] = heat_w, dry, removed - dry
     slope = (heat_w - removed) / law.water_j_per_k
     loop.supply_k_per_s[0] = slope
-    loop.most_w[0], loop.plant_w[0] = most, plant_w
+    loop.most_w[0], loop.plant_w[0] = most, coolers_w + chillers_w
     loop.pump_w[0] = law.pump_w * flow
     loop.relax_per_s[0] = per_k / law.water_j_per_k if need > most else 1.0 / CONTROL_S
     bend = abs(slope) * max(1.0 / CONTROL_S, per_k / law.water_j_per_k)
@@ -172,4 +172,6 @@ def advance_loop(
     loop.heat_j[0] += heat_j
     loop.rejected_j[0] += rejected
     mean_c = 0.5 * (supply + loop.supply_c[0])
-    loop.plant_j[0] = electricity_w(loop, law, heat, rejected / dt_s, mean_c, air_c)[0] * dt_s
+    coolers_w, chillers_w, dry = electricity_w(loop, law, heat, rejected / dt_s, mean_c, air_c)
+    loop.plant_j[0], loop.plant_j[1] = coolers_w * dt_s, chillers_w * dt_s
+    loop.dry_j[0] += dry * dt_s

@@ -1,4 +1,4 @@
-"""What a sample of all GPUs comes to: a histogram of temperatures, mean clocks, extremes by rack.
+"""What a sample of all GPUs comes to: histograms of temperature and clock, extremes by rack.
 
 Valid: package temperatures 0 to 128 degC; what lies outside counts in the bin at the edge.
 Accuracy: a count. Source: none needed.
@@ -48,6 +48,15 @@ def sample_gpus(gpu: GpuTable, histogram: Any) -> GpuSample:
     count, temp_sum, clock_sum = _sums(gpu.temp_c, gpu.clock_frac, gpu.on_frac)
     on = max(count, 1.0)
     return GpuSample(int(count), temp_sum / on, clock_sum / on)
+
+
+@kernel
+def sample_clocks(gpu: GpuTable, histogram: Any) -> None:
+    """Write the histogram of clocks by hundredths, int32[128], of the GPUs that are on."""
+    histogram[:] = 0
+    for i in range(gpu.clock_frac.shape[0]):
+        place = min(int(gpu.clock_frac[i] * 100.0), BINS_COUNT - 1)
+        histogram[place] += np.int32(gpu.on_frac[i])
 
 
 @kernel

@@ -6,11 +6,12 @@ import numpy as np
 
 from dcsim.inputs.records import ns
 from dcsim.physics.gpu import GpuModel, clock_under_cap
-from dcsim.physics.sampling import BINS_COUNT, sample_gpus, sample_racks
+from dcsim.physics.sampling import BINS_COUNT, sample_clocks, sample_gpus, sample_racks
 from dcsim.processes.log import Write
 from dcsim.processes.outside import Outside
 from dcsim.processes.scheduler import Scheduler
 from dcsim.scenario import Record as RecordAsked
+from dcsim.trace.schema import PARTS
 from dcsim.world import Site
 from dcsim.world.names import Match
 
@@ -19,6 +20,9 @@ AROUND_NS = 600_000_000_000
 SNAPSHOT_MAX = 2_048
 """More GPUs than this are thinned evenly."""
 THROTTLED_FRAC = 1e-3
+CLOCKS_NS = 3_600_000_000_000
+"""How often all clocks are counted: they move slower than temperatures."""
+METERED = ("it_power_w", "cooling_power_w", "loss_power_w", "site_power_w", *PARTS)
 
 
 class Recorder:
@@ -45,6 +49,7 @@ class Recorder:
         self._first_gpu = first_gpu
         self._gpu_of_rack = site.rack.first_node * site.gpus_per_node
         self._histogram = np.zeros(BINS_COUNT, np.int32)
+        self._clocks = np.zeros(BINS_COUNT, np.int32)
         self._site_ns = self._rack_ns = 0
         self._meter_j = self._meters()
         self._rack_j = site.rack.energy_j.copy()
@@ -71,7 +76,11 @@ class Recorder:
         clock_min = site.node.clock_frac[site.node.up].min(initial=1.0)
         meter_j = self._meters()
         span_s = max(now_ns - self._site_ns, 1) * 1e-9
-        it_w, cooling_w, loss_w, site_w = (meter_j - self._meter_j) / span_s
+        powers_w = dict(zip(METERED, (meter_j - self._meter_j) / span_s, strict=True))
+        if now_ns % CLOCKS_NS == 0:
+            sample_clocks(site.gpu, self._clocks)
+        else:
+            self._clocks[:] = 0
         hottest_c = max(self._hottest_c, self._gpu_model.hottest_c)
         p50_c, p99_c = (min(p, hottest_c) for p in _quantiles_c(self._histogram, on))
         up = {"gpu_temp_c_mean": temp_c, "gpu_temp_c_p50": p50_c, "gpu_temp_c_p99": p99_c}
@@ -82,10 +91,7 @@ class Recorder:
             {
                 "t_ns": np.array([now_ns]),
                 "site_id": site.index,
-                "it_power_w": it_w,
-                "cooling_power_w": cooling_w,
-                "loss_power_w": loss_w,
-                "site_power_w": site_w,
+                **powers_w,
                 "facility_supply_c": site.loop.supply_c[0],
                 "dry_bulb_c": site.weather.dry_bulb_c[0],
                 "wet_bulb_c": site.weather.wet_bulb_c[0],
@@ -94,6 +100,7 @@ class Recorder:
                 "throttled_count": self._throttled_count(),
                 "water_l": 0.0,
                 "temp_histogram": self._histogram[None, :],
+                "clock_histogram": self._clocks[None, :],
                 **{name: value if on else np.nan for name, value in up.items()},
             },
         )
@@ -136,8 +143,16 @@ class Recorder:
         self._write("gpu", {"t_ns": now_ns, "gpu_id": self._first_gpu + rows, **values})
 
     def _meters(self) -> Any:
-        meter = self._site.meter
-        return np.array([meter.it_j[0], meter.cooling_j[0], meter.loss_j[0], meter.site_j[0]])
+        """Return the energies so far, in the order of METERED [J]."""
+        meter, loop = self._site.meter, self._site.loop
+        unit_j, rejected_j, dry_j = self._site.unit.rejected_j.sum(), loop.rejected_j, loop.dry_j
+        return np.concatenate(
+            (
+                *(meter.it_j, meter.cooling_j, meter.loss_j, meter.site_j),
+                *(meter.it_part_j, meter.cooling_part_j, meter.loss_part_j, meter.battery_j),
+                *((unit_j,), loop.heat_j - unit_j, dry_j, rejected_j - dry_j),
+            )
+        )
 
     def _throttled_count(self) -> int:
         """Count the GPUs whose clock is below what the power cap alone would allow."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from dcsim.units import unit_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 HISTOGRAM_BINS = 128
 ROWS_PER_BATCH_MAX = 65_536
 
@@ -27,14 +27,16 @@ EVENT_KINDS = {
     "up": "a thing works again",
     "masked": "a failure arrived while the thing was down already and changed nothing",
     "shutdown": "a GPU or node switched itself off because it was too hot",
-    "throttled": "GPUs began to lower their clock to hold their temperature; value counts them",
+    "throttled": "GPUs of a cooling unit lower their clocks to hold temperature; value counts them",
     "on_battery": "a UPS lost its feed and runs on its battery",
     "depleted": "a battery is empty",
+    "throttle_ended": "no GPU of a cooling unit lowers its clock any more",
     "job_started": "a job got its nodes; value counts the GPUs",
     "job_interrupted": "a job stopped; value is 1 when unexpected, 0 when planned",
     "job_rollback": "a job lost work; value is the number of steps lost",
     "job_checkpoint": "a save is made, of the step in value; detail says when it is durable",
     "job_resumed": "a job makes progress again",
+    "node_replaced": "a node took the seat of another in a job; detail names that one",
     "job_done": "a job reached its target",
     "maintenance": "planned work began on a thing",
     "weather": "the weather of a site was set",
@@ -177,6 +179,26 @@ EVENTS = Table(
         Column("detail", TEXT, "JSON with sorted keys, or empty"),
     ),
 )
+PARTS = {
+    "gpu_power_w": "GPUs; part of it_power_w",
+    "host_power_w": "hosts, NICs, switches and fans in nodes; part of it_power_w",
+    "supply_loss_power_w": "lost in the nodes' supplies; part of it_power_w",
+    "unit_power_w": "pumps or fans of cooling units; part of cooling_power_w",
+    "pump_power_w": "pumps of the facility loop; part of cooling_power_w",
+    "cooler_power_w": "fans of dry coolers; part of cooling_power_w",
+    "chiller_power_w": "chillers; part of cooling_power_w",
+    "hall_fan_power_w": "fans of the halls of liquid-cooled nodes; part of cooling_power_w",
+    "pdu_loss_power_w": "lost in PDUs; part of loss_power_w",
+    "ups_loss_power_w": "lost in UPSs; part of loss_power_w",
+    "feed_loss_power_w": "lost in transformers of feeds; part of loss_power_w",
+    "battery_power_w": "out of batteries; charging is negative",
+    "unit_heat_w": "heat from cooling units into the facility loop",
+    "other_heat_w": "heat of hall air and pumps into the facility loop",
+    "dry_heat_w": "heat to the outside through dry coolers",
+    "chilled_heat_w": "heat to the outside through chillers",
+}
+"""What a site's power is made of, and where heat goes: parts sum to their whole."""
+
 SITE = Table(
     "site",
     "one row a site and sampling instant; all sites at the same instants, and at the end",
@@ -187,6 +209,7 @@ SITE = Table(
         _power("cooling_power_w", "mean since the previous row, pumps, fans, chillers", F64),
         _power("loss_power_w", "mean since the previous row, in conversion and wiring", F64),
         _power("site_power_w", "mean since the previous row, at the meter", F64),
+        *(_power(name, f"mean since the previous row, {of}", F64) for name, of in PARTS.items()),
         _temp("facility_supply_c", "facility water, supply"),
         _temp("dry_bulb_c", "outside air, dry bulb"),
         _temp("wet_bulb_c", "outside air, wet bulb"),
@@ -201,6 +224,11 @@ SITE = Table(
         _count("throttled_count", "GPUs whose clock is lowered to hold their temperature"),
         Column("water_l", F64, "water evaporated or drained since the previous row"),
         Column("temp_histogram", HISTOGRAM, "GPUs up by 1 K bin of temperature from 0 degC"),
+        Column(
+            "clock_histogram",
+            HISTOGRAM,
+            "GPUs up by hundredth of the maximum clock; on the full hour, else 0",
+        ),
     ),
 )
 RACK = Table(

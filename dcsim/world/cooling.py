@@ -58,7 +58,7 @@ def build_cooling(
             "supply_c": np.full(units, cooling.supply_c + sheets["cooling_unit"]["approach_k"]),
         }
     )
-    loop = LoopTable(*np.zeros((len(LoopTable._fields), 1)))
+    loop = LoopTable(*np.zeros((len(LoopTable._fields), 1)))._replace(plant_j=np.zeros(3))
     loop.supply_c[0] = cooling.supply_c
     loop.flow_frac[0] = 1.0
     unit_load_frac = min(1.0, unit_w / sheets["cooling_unit"]["rated_w"])

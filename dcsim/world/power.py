@@ -63,7 +63,12 @@ def build_power(ask: SiteAsked, sheets: Mapping[str, Sheet], racks: int) -> Powe
             power_w=np.zeros(power.feeds),
             loss_w=np.zeros(power.feeds),
         ),
-        meter=MeterTable(*np.zeros((len(MeterTable._fields), 1))),
+        meter=MeterTable(*np.zeros((len(MeterTable._fields), 1)))._replace(
+            it_part_j=np.zeros(3),
+            cooling_part_j=np.zeros(5),
+            loss_part_j=np.zeros(3),
+            loss_part_w=np.zeros(3),
+        ),
         battery_j=battery_j,
         feed_rated_w=feed_rated_w,
     )

@@ -115,9 +115,10 @@ class LoopTable(NamedTuple):
     fan_frac: Annotated[F64, Col("1", "rate", "share of the hall's fans that have power")]
     pump_w: Annotated[F64, Col("W", "rate", "electricity of its pumps")]
     plant_w: Annotated[F64, Col("W", "rate", "electricity of dry coolers, chillers, hall fans")]
-    plant_j: Annotated[F64, Col("J", "rate", "that of the last step")]
+    plant_j: Annotated[F64, Col("J", "rate", "in the last step: coolers, chillers, fans; (3,)")]
     heat_j: Annotated[F64, Col("J", "state", "heat from the cooling units so far")]
     rejected_j: Annotated[F64, Col("J", "state", "heat to the outside so far")]
+    dry_j: Annotated[F64, Col("J", "state", "what of it the dry coolers took")]
 
 
 class WeatherTable(NamedTuple):
@@ -166,13 +167,17 @@ class FeedTable(NamedTuple):
 
 
 class MeterTable(NamedTuple):
-    """Energy accounts of a site, each an integral of its own; one row."""
+    """Energy accounts of a site, each an integral of its own; one row, or one for each part."""
 
     site_j: Annotated[F64, Col("J", "state", "from the utility")]
     it_j: Annotated[F64, Col("J", "state", "into the racks")]
     cooling_j: Annotated[F64, Col("J", "state", "into pumps, fans and chillers")]
     loss_j: Annotated[F64, Col("J", "state", "lost in PDUs, UPSs and transformers")]
     battery_j: Annotated[F64, Col("J", "state", "out of the batteries; charging is negative")]
+    it_part_j: Annotated[F64, Col("J", "state", "GPUs, what is around them, supplies; (3,)")]
+    cooling_part_j: Annotated[F64, Col("J", "state", "units, pumps, coolers, chillers, fans; (5,)")]
+    loss_part_j: Annotated[F64, Col("J", "state", "PDUs, UPSs, transformers of feeds; (3,)")]
+    loss_part_w: Annotated[F64, Col("W", "rate", "PDUs, UPSs, transformers of feeds; (3,)")]
     it_w: Annotated[F64, Col("W", "rate", "into the racks")]
     cooling_w: Annotated[F64, Col("W", "rate", "into pumps, fans and chillers")]
     loss_w: Annotated[F64, Col("W", "rate", "lost in PDUs, UPSs and transformers")]
