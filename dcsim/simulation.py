@@ -75,6 +75,7 @@ def run(
         epoch_ns=epoch_ns(scenario),
         duration_ns=round(scenario.duration_s * 1e9),
         sources=sources_of(scenario, world),
+        where={path: scenario.where(path) for path in written_parts(scenario)},
         out=out,
     )
     with marked_failed(folder), interrupts() as interrupted:
@@ -119,6 +120,18 @@ def things(world: World) -> dict[str, Things]:
 def epoch_ns(scenario: Scenario) -> int:
     """Return the calendar at the start of the run, local standard time, in ns since 1970."""
     return int(scenario.start.replace(tzinfo=UTC).timestamp()) * 1_000_000_000
+
+
+def written_parts(scenario: Scenario) -> list[str]:
+    """Return the paths of the parts of a scenario that events and accounts point to."""
+    return [
+        *(f"sites.{name}" for name in scenario.sites),
+        *(
+            f"{part}.{index}"
+            for part in ("jobs", "faults", "maintenance")
+            for index in range(len(getattr(scenario, part)))
+        ),
+    ]
 
 
 def state_digest(world: World) -> str:

@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dcsim.kernel import kernel
-from dcsim.world.tables import GpuTable
+from dcsim.physics.gpu import GpuLaw, clock_under_cap
+from dcsim.world.tables import Bool, GpuTable
 
 BINS_COUNT = 128
+THROTTLED_FRAC = 1e-3
+"""A clock counts as lowered from this share of the highest on."""
 
 
 class GpuSample(NamedTuple):
@@ -57,6 +60,13 @@ def sample_clocks(gpu: GpuTable, histogram: Any) -> None:
     for i in range(gpu.clock_frac.shape[0]):
         place = min(int(gpu.clock_frac[i] * 100.0), BINS_COUNT - 1)
         histogram[place] += np.int32(gpu.on_frac[i])
+
+
+def throttled(gpu: GpuTable, law: GpuLaw, nodes_count: int) -> Bool:
+    """Return which GPUs run below the clock that the power cap alone would allow."""
+    scratch = np.empty((2, nodes_count), gpu.temp_c.dtype)
+    capped = clock_under_cap(gpu, law, scratch[0], scratch[1])
+    return np.asarray((gpu.clock_frac < capped - THROTTLED_FRAC) & (gpu.on_frac > 0))
 
 
 @kernel

@@ -144,7 +144,7 @@ class Cast:
             )
             island.observers.append(recorder.observe)
             island.observers.append(self._close_running)
-            island.observers.append(Watch(site, self.log).observe)
+            island.observers.append(Watch(site, gpu_model, self.log, self.causes).observe)
             recorders.append(recorder)
         return recorders
 

@@ -11,6 +11,7 @@ from dcsim.scenario import Scenario
 from dcsim.trace import TraceWriter
 from dcsim.trace.schema import TABLES
 from dcsim.units import show
+from dcsim.workload.checkpoint import checkpoint_byte
 from dcsim.world import Site, World, name_of
 
 
@@ -79,6 +80,7 @@ def _write_nodes(trace: TraceWriter, site: Site, first_rack: int, first: int) ->
 def write_job(trace: TraceWriter, world: World, plan: JobPlan, site: Site | None) -> None:
     """Write the row of dim_job of a job at the site where it runs, None if it was never placed."""
     job = world.scenario.jobs[plan.job]
+    local, remote = plan.checkpoints
     trace.row(
         "dim_job",
         {
@@ -95,6 +97,10 @@ def write_job(trace: TraceWriter, world: World, plan: JobPlan, site: Site | None
             "flop_per_step": plan.flop_per_step,
             "gpu_peak_flop_per_s": plan.gpu_peak_flop_per_s,
             "target_tokens_count": _or_nan(None if job.target is None else job.target.tokens),
+            **{f"{name}_per_step": value for name, value in plan.traffic._asdict().items()},
+            "checkpoint_byte": checkpoint_byte(plan.model),
+            "local_interval_s": _or_nan(None if local is None else local.interval_s),
+            "remote_interval_s": _or_nan(remote.interval_s),
         },
     )
 
@@ -126,4 +132,5 @@ def _names(site: Site, kind: str, rows: object) -> list[str]:
 
 
 def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
+    """Return *value*, NaN (null in the trace) for none or for ever."""
+    return float("nan") if value is None or np.isinf(value) else float(value)

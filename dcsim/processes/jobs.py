@@ -18,7 +18,7 @@ from dcsim.inputs.records import ns
 from dcsim.processes.log import NO_CAUSE, EventLog
 from dcsim.processes.plan import JobPlan
 from dcsim.processes.progress import Progress
-from dcsim.world import Placement, Site
+from dcsim.world import Placement, Site, name_of
 from dcsim.world.tables import I32
 
 _LOOKING = ("detecting", "diagnosing", "waiting_for_nodes")
@@ -281,6 +281,12 @@ class JobLife:
         up = self._site.node.up & self._site.node.reachable
         usable = [node for node in granted if up[node]]
         seats = sorted(self.empty)[: len(usable)]
+        for node, seat in zip(usable, seats, strict=False):
+            left = name_of(self._site, "node", int(self.nodes[seat]))
+            job, because = self.plan.job, self._loss.event
+            self._log.add(
+                "node_replaced", self._site, "node", node, because=because, job=job, left=left
+            )
         self.nodes[seats] = usable[: len(seats)]
         self.empty.difference_update(seats)
         self._scheduler.release(self, usable[len(seats) :])

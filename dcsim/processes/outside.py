@@ -123,7 +123,8 @@ class Outside:
         """A thing breaks by itself: its node leaves for repair, or only the work on it dies."""
         name, kind, row = target.split("/")
         site = self._sites[name]
-        event = self._log.add("fail", site, kind, int(row), cause=payload["cause"])
+        more = {"repair_s": payload["repair_s"]} if payload["action"] == "replace" else {}
+        event = self._log.add("fail", site, kind, int(row), cause=payload["cause"], **more)
         if kind == "leaf":
             self._leaf_fails(site, int(row), payload, event)
             return

@@ -15,6 +15,7 @@ from dcsim.workload.memory import memory
 from dcsim.workload.model import Shape, dense, flop_per_token
 from dcsim.workload.rate import uniform_step_s
 from dcsim.workload.step import StepTime, step_time
+from dcsim.workload.traffic import Traffic, traffic
 from dcsim.world import Site, World
 from dcsim.world.tables import I32
 
@@ -48,6 +49,7 @@ class JobPlan(NamedTuple):
     tokens_per_step: int
     flop_per_step: float
     gpu_peak_flop_per_s: float
+    traffic: Traffic
 
     def step_on(self, site: Site, nodes: I32) -> StepTime:
         """Return the step of the job on these nodes of *site*."""
@@ -153,6 +155,7 @@ def _plan_of(
         tokens_per_step=tokens,
         flop_per_step=flop_per_token(model, layout.sequence) * tokens,
         gpu_peak_flop_per_s=gpu["peak_bf16_flop_per_s"],
+        traffic=traffic(model, layout, software),
     )
 
 

@@ -5,8 +5,14 @@ from typing import Any
 import numpy as np
 
 from dcsim.inputs.records import ns
-from dcsim.physics.gpu import GpuModel, clock_under_cap
-from dcsim.physics.sampling import BINS_COUNT, sample_clocks, sample_gpus, sample_racks
+from dcsim.physics.gpu import GpuModel
+from dcsim.physics.sampling import (
+    BINS_COUNT,
+    sample_clocks,
+    sample_gpus,
+    sample_racks,
+    throttled,
+)
 from dcsim.processes.log import Write
 from dcsim.processes.outside import Outside
 from dcsim.processes.scheduler import Scheduler
@@ -19,7 +25,6 @@ AROUND_NS = 600_000_000_000
 """GPUs under a scripted fault are written at every stop for this long after it."""
 SNAPSHOT_MAX = 2_048
 """More GPUs than this are thinned evenly."""
-THROTTLED_FRAC = 1e-3
 CLOCKS_NS = 3_600_000_000_000
 """How often all clocks are counted: they move slower than temperatures."""
 METERED = ("it_power_w", "cooling_power_w", "loss_power_w", "site_power_w", *PARTS)
@@ -158,10 +163,8 @@ class Recorder:
         """Count the GPUs whose clock is below what the power cap alone would allow."""
         if not self._gpu_model.hot:
             return 0
-        gpu = self._site.gpu
-        scratch = np.empty((2, len(self._site.node.up)), gpu.temp_c.dtype)
-        capped = clock_under_cap(gpu, self._gpu_model.law, scratch[0], scratch[1])
-        return int(((gpu.clock_frac < capped - THROTTLED_FRAC) & (gpu.on_frac > 0)).sum())
+        nodes_count = len(self._site.node.up)
+        return int(throttled(self._site.gpu, self._gpu_model.law, nodes_count).sum())
 
 
 def gpus_under(match: Match) -> Any:

@@ -77,6 +77,7 @@ def create_run_folder(
     epoch_ns: int,
     duration_ns: int,
     sources: Sequence[Mapping[str, Any]],
+    where: Mapping[str, str],
     out: Path | None = None,
     runs: Path = Path("runs"),
 ) -> RunFolder:
@@ -87,6 +88,7 @@ def create_run_folder(
         epoch_ns: the calendar at the start of the run [ns since 1970-01-01 local].
         duration_ns: asked length of the run [ns].
         sources: the catalogue numbers that the run uses, each with its source.
+        where: file and line of parts of the scenario, such as `faults.0`.
         out: the folder itself; by default `runs/<name>-<digest>-s<seed>`, numbered if taken.
 
     Raises:
@@ -107,6 +109,7 @@ def create_run_folder(
         },
         "scenario": scenario_text,
         "sources": list(sources),
+        "where": dict(where),
     }
     folder = runs / f"{name}-{scenario_digest[:8]}-s{seed}"
     try:

@@ -30,7 +30,7 @@ EVENT_KINDS = {
     "throttled": "GPUs of a cooling unit lower their clocks to hold temperature; value counts them",
     "on_battery": "a UPS lost its feed and runs on its battery",
     "depleted": "a battery is empty",
-    "throttle_ended": "no GPU of a cooling unit lowers its clock any more",
+    "throttle_ended": "no GPU of a cooling unit throttles any more; value is the most that did",
     "job_started": "a job got its nodes; value counts the GPUs",
     "job_interrupted": "a job stopped; value is 1 when unexpected, 0 when planned",
     "job_rollback": "a job lost work; value is the number of steps lost",
@@ -199,6 +199,14 @@ PARTS = {
 }
 """What a site's power is made of, and where heat goes: parts sum to their whole."""
 
+TRAFFIC = {
+    "tp": "tensor parallelism",
+    "cp": "context parallelism",
+    "ep": "expert parallelism",
+    "pp": "pipeline",
+    "dp": "gradients and weights",
+}
+
 SITE = Table(
     "site",
     "one row a site and sampling instant; all sites at the same instants, and at the end",
@@ -336,6 +344,13 @@ DIM_JOB = Table(
         Column("flop_per_step", F64, "model FLOPs of one step, full attention"),
         Column("gpu_peak_flop_per_s", F64, "BF16 dense peak of one of its GPUs"),
         Column("target_tokens_count", F64, "tokens to train on, null: none", nullable=True),
+        *(
+            Column(f"{axis}_byte_per_step", F64, f"sent by one GPU in a step, {of}")
+            for axis, of in TRAFFIC.items()
+        ),
+        Column("checkpoint_byte", F64, "one checkpoint of the whole job"),
+        Column("local_interval_s", F64, "between saves to hosts, null: none", nullable=True),
+        Column("remote_interval_s", F64, "between saves to storage, null: none", nullable=True),
     ),
 )
 DIM_EVENT_KIND = Table(

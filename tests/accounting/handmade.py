@@ -87,6 +87,7 @@ def write_run(
         epoch_ns=0,
         duration_ns=round(end_h * HOUR_NS),
         sources=[],
+        where={},
         out=folder,
     )
     with TraceWriter(run.traces, epoch_ns=0) as trace:
@@ -111,6 +112,7 @@ def site_row(at_h: float, site: int = 0, hot_c: dict[int, int] | None = None, **
     for degree, count in (hot_c or {}).items():
         histogram[degree] = count
     row |= {"t_ns": round(at_h * HOUR_NS), "site_id": site, "temp_histogram": histogram}
+    row["clock_histogram"] = np.zeros(HISTOGRAM_BINS, np.int32)
     return row | values
 
 

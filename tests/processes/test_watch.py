@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from dcsim.errors import InvariantError
+from dcsim.physics.gpu import GpuModel
+from dcsim.processes.causes import Causes
 from dcsim.processes.log import EventLog
 from dcsim.processes.watch import INVARIANTS_NS, Watch
 from dcsim.trace.schema import EVENT_KIND_ID_OF, THING_KIND_ID_OF
-from tests.physics.rig import LIQUID, Rig, site_of
+from tests.physics.rig import LIQUID, PRETRAIN, Rig, site_of
 
 GRID_NS = 300 * 10**9
 
@@ -16,10 +18,12 @@ GRID_NS = 300 * 10**9
 def watched():
     """A site that has run a moment, its watch, and the events that are written."""
     site = site_of(LIQUID)
-    Rig(site).run_to(1)
+    rig = Rig(site)
+    rig.run_to(1)
     events = []
     log = EventLog(lambda _table, row: events.append(row), lambda: GRID_NS)
-    return site, Watch(site, log), events
+    gpu_model = next(model for model in rig.island.models if isinstance(model, GpuModel))
+    return site, Watch(site, gpu_model, log, Causes(lambda: GRID_NS)), events
 
 
 def test_a_state_out_of_its_range_is_named_once(watched):
@@ -46,3 +50,19 @@ def test_what_can_never_be_is_our_fault(watched, value):
     watch.observe(GRID_NS, True)
     with pytest.raises(InvariantError, match="plate_c"):
         watch.observe(INVARIANTS_NS, True)
+
+
+def test_a_unit_whose_gpus_throttle_is_named_when_they_begin_and_end(watched):
+    site, watch, events = watched
+    site.gpu.load_frac[:] = PRETRAIN
+    watch._gpu_model.hottest_c = 90.0
+    site.gpu.clock_frac[5] = 0.4
+    watch.observe(GRID_NS, False)
+    site.gpu.clock_frac[6] = 0.4
+    watch.observe(GRID_NS + 1, False)
+    watch._gpu_model.hottest_c = 50.0
+    site.gpu.clock_frac[5:7] = 1.0
+    watch.observe(GRID_NS + 2, False)
+    kinds = [EVENT_KIND_ID_OF["throttled"], EVENT_KIND_ID_OF["throttle_ended"]]
+    assert [event["event_kind_id"] for event in events] == kinds
+    assert [event["value"] for event in events] == [1.0, 2.0]

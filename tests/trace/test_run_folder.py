@@ -15,6 +15,7 @@ ASKED = {
     "epoch_ns": 5,
     "duration_ns": 3600 * 10**9,
     "sources": [{"path": "gpu/h100.tdp_w", "value": 700, "unit": "W", "source": "somewhere"}],
+    "where": {"sites.lab": "first.yaml:4"},
 }
 
 

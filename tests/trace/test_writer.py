@@ -36,6 +36,7 @@ def new_run(folder):
         epoch_ns=7,
         duration_ns=1,
         sources=[],
+        where={},
         out=folder,
     )
 

@@ -56,6 +56,7 @@ def main():
         epoch_ns=0,
         duration_ns=1,
         sources=[],
+        where={},
         out=asked.folder,
     )
     try:
