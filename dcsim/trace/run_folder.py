@@ -116,8 +116,8 @@ def create_run_folder(
         path = _make_first_free(folder) if out is None else _make(out)
         return RunFolder(path, record)
     except OSError as error:
-        where = folder if out is None else f"--out {out}"
-        raise ScenarioError(f"{where}: cannot make this folder: {error.strerror}") from error
+        place = folder if out is None else f"--out {out}"
+        raise ScenarioError(f"{place}: cannot make this folder: {error.strerror}") from error
 
 
 def _make(out: Path) -> Path:

@@ -54,7 +54,7 @@ def test_what_can_never_be_is_our_fault(watched, value):
 
 def test_a_unit_whose_gpus_throttle_is_named_when_they_begin_and_end(watched):
     site, watch, events = watched
-    site.gpu.load_frac[:] = PRETRAIN
+    site.gpu.load_frac[:], site.gpu.clock_frac[:] = PRETRAIN, 1.0
     watch._gpu_model.hottest_c = 90.0
     site.gpu.clock_frac[5] = 0.4
     watch.observe(GRID_NS, False)
