@@ -7,14 +7,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from dcsim.contract import NEVER_NS, Fact, Holds, Model
-from dcsim.engine.digest import array_digest
 from dcsim.errors import InvariantError
 
 HOLD_MIN_NS = 1_000_000_000
 NS = 1e9
 
 Observer = Callable[[int, bool], None]
-Modes = tuple[tuple[str, str], ...]
+Modes = tuple[tuple[str, bytes], ...]
 
 
 def in_order(models: Sequence[Model]) -> list[Model]:
@@ -109,7 +108,7 @@ class Island:
         Raises InvariantError when the modes come back to a vector already seen.
         """
         facts: list[Fact] = []
-        seen = [self._mode_digests() if self._modes is None else self._modes]
+        seen = [self._mode_bytes() if self._modes is None else self._modes]
         while True:
             self._holds = [model.evaluate(self.world, now_ns) for model in self.models]
             self.evaluations_count += 1
@@ -117,7 +116,7 @@ class Island:
             if not flipped:
                 break
             facts.extend(flipped)
-            modes = self._mode_digests()
+            modes = self._mode_bytes()
             if modes in seen:
                 names = _moved(seen[seen.index(modes) :]) or [fact.kind for fact in flipped]
                 what = f"modes repeat within an instant: {', '.join(names)}"
@@ -144,9 +143,9 @@ class Island:
         model = type(self.models[events.index(min(events))]).__name__ if events else "no model"
         return f"{model} of {self.name}"
 
-    def _mode_digests(self) -> Modes:
+    def _mode_bytes(self) -> Modes:
         return tuple(
-            (name, array_digest({name: column}))
+            (name, column.tobytes())
             for model in self.models
             for name, column in model.modes(self.world).items()
         )
@@ -165,4 +164,4 @@ class Island:
 
 def _moved(loop: Sequence[Modes]) -> list[str]:
     columns = zip(*loop, strict=True)
-    return sorted({digests[0][0] for digests in columns if len(set(digests)) > 1})
+    return sorted({modes[0][0] for modes in columns if len(set(modes)) > 1})

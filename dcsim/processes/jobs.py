@@ -15,6 +15,7 @@ import simpy
 from dcsim.contract import Fact
 from dcsim.engine import Activity, Inbox, Island, Sim, Timer
 from dcsim.inputs.records import ns
+from dcsim.physics.load import asked_load
 from dcsim.processes.log import NO_CAUSE, EventLog
 from dcsim.processes.plan import JobPlan
 from dcsim.processes.progress import Progress
@@ -319,8 +320,8 @@ class JobLife:
         site = self._site
         member = np.zeros(len(site.node.up), np.bool_)
         member[np.delete(self.nodes, sorted(self.empty))] = True
-        on = np.repeat(member, site.gpus_per_node) & (site.gpu.on_frac > 0)
-        load = np.where(on, site.gpu.load_frac.dtype.type(load_frac), site.gpu.load_frac)
+        on_job = np.repeat(member, site.gpus_per_node)
+        load = asked_load(site.gpu.load_frac, site.gpu.on_frac, on_job, load_frac)
         edit.put("gpu.load_frac", slice(None), load)
         busy = np.where(member & site.node.up, busy_frac, site.node.busy_frac)
         edit.put("node.busy_frac", slice(None), busy)
