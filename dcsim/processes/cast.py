@@ -135,7 +135,7 @@ class Cast:
             recorder = Recorder(
                 site,
                 self.world.scenario.record,
-                self._trace.rows,
+                self._trace,
                 gpu_model,
                 self.scheduler,
                 self.outside,

@@ -13,10 +13,10 @@ from dcsim.physics.sampling import (
     sample_racks,
     throttled,
 )
-from dcsim.processes.log import Write
 from dcsim.processes.outside import Outside
 from dcsim.processes.scheduler import Scheduler
 from dcsim.scenario import Record as RecordAsked
+from dcsim.trace import TraceWriter
 from dcsim.trace.schema import PARTS
 from dcsim.world import Site
 from dcsim.world.names import Match
@@ -37,7 +37,7 @@ class Recorder:
         self,
         site: Site,
         asked: RecordAsked,
-        write_rows: Write,
+        trace: TraceWriter,
         gpu_model: GpuModel,
         scheduler: Scheduler,
         outside: Outside,
@@ -46,7 +46,7 @@ class Recorder:
     ) -> None:
         self._site = site
         self._asked = asked
-        self._write = write_rows
+        self._trace = trace
         self._gpu_model = gpu_model
         self._scheduler = scheduler
         self._outside = outside
@@ -91,10 +91,10 @@ class Recorder:
         up = {"gpu_temp_c_mean": temp_c, "gpu_temp_c_p50": p50_c, "gpu_temp_c_p99": p99_c}
         up |= {"gpu_temp_c_max": hottest_c}
         up |= {"clock_frac_mean": clock, "clock_frac_min": clock_min}
-        self._write(
+        self._trace.row(
             "site",
             {
-                "t_ns": np.array([now_ns]),
+                "t_ns": now_ns,
                 "site_id": site.index,
                 **powers_w,
                 "facility_supply_c": site.loop.supply_c[0],
@@ -104,8 +104,8 @@ class Recorder:
                 "gpus_allocated_count": self._scheduler.allocated_count(site) * site.gpus_per_node,
                 "throttled_count": self._throttled_count(),
                 "water_l": 0.0,
-                "temp_histogram": self._histogram[None, :],
-                "clock_histogram": self._clocks[None, :],
+                "temp_histogram": self._histogram,
+                "clock_histogram": self._clocks,
                 **{name: value if on else np.nan for name, value in up.items()},
             },
         )
@@ -118,7 +118,7 @@ class Recorder:
         sample_racks(self._site.gpu, self._gpu_of_rack, low_c, mean_c, high_c, clock)
         energy_j = self._site.rack.energy_j.copy()
         span_s = max(now_ns - self._rack_ns, 1) * 1e-9
-        self._write(
+        self._trace.rows(
             "rack",
             {
                 "t_ns": now_ns,
@@ -145,7 +145,7 @@ class Recorder:
             name: getattr(gpu, name)[rows]
             for name in ("temp_c", "plate_c", "power_w", "clock_frac")
         }
-        self._write("gpu", {"t_ns": now_ns, "gpu_id": self._first_gpu + rows, **values})
+        self._trace.rows("gpu", {"t_ns": now_ns, "gpu_id": self._first_gpu + rows, **values})
 
     def _meters(self) -> Any:
         """Return the energies so far, in the order of METERED [J]."""
