@@ -11,6 +11,11 @@ _J_PER_KWH = 3.6e6
 USED = ("it_power_w", "cooling_power_w", "loss_power_w")
 """What a site uses, wherever it comes from: at the meter batteries would not show."""
 
+_READ = (
+    *("site_id", "t_ns", *USED, "site_power_w", "water_l", "temp_histogram", "gpu_temp_c_max"),
+    *("throttled_count", "gpus_up_count"),
+)
+
 
 class Plant(NamedTuple):
     """Sums over all sites and the whole run; None where the trace does not say.
@@ -37,7 +42,7 @@ def read_plant(run: Run) -> Plant:
     """Power, energy, water and temperatures of a run. Maxima of power are of means per row."""
     table = run.columns("site")
     order = np.lexsort((table["t_ns"], table["site_id"]))
-    table = {name: values[order] for name, values in table.items()}
+    table = {name: table[name][order] for name in _READ}
     length_s = _row_length_s(table["site_id"], table["t_ns"])
     if not length_s.any():
         return Plant(*[None] * len(Plant._fields))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dcsim.accounting.once import once
 from dcsim.errors import InputError, InvariantError
 from dcsim.trace import Run
 from dcsim.trace.schema import FACTORS
@@ -13,6 +14,15 @@ Array = np.ndarray[Any, Any]
 
 _STEP_TOLERANCE = 1e-6
 _ROUNDING = 1e-12
+_END = -1
+
+
+class Taken(NamedTuple):
+    """Steps that were taken back; arrays of shape (k,)."""
+
+    segment: Array  # place in the segments
+    event_id: Array  # rollback that took them, -1 for the end of the trace
+    steps: Array
 
 
 class Segments(NamedTuple):
@@ -26,6 +36,8 @@ class Segments(NamedTuple):
     steps: Array  # done in the segment, lost ones included
     lost_steps: Array  # of these, taken back by a rollback
     factors_s: Array  # (n, len(FACTORS))
+    cause_id: Array  # event that put the job into this state, -1 for none
+    taken: Taken  # what `lost_steps` is the sum of
 
     @property
     def duration_ns(self) -> Array:
@@ -42,6 +54,9 @@ class Jobs(NamedTuple):
     flop_per_step: Array
     gpu_peak_flop_per_s: Array
     target_tokens_count: Array  # NaN: none
+    name: Array
+    site_id: Array  # -1: never placed
+    executed_flop_per_step: Array  # with what is computed again; NaN: not recorded
 
     def place(self, job_id: Array) -> Array:
         """Where each of `job_id` stands.
@@ -60,13 +75,16 @@ class Jobs(NamedTuple):
         return np.asarray(places)
 
 
+@once
 def read_jobs(run: Run) -> Jobs:
     """All jobs of a run."""
     table = run.columns("dim_job")
     order = np.argsort(table["job_id"], kind="stable")
+    table.setdefault("executed_flop_per_step", np.full(order.size, np.nan))
     return Jobs(*(table[name][order] for name in Jobs._fields))
 
 
+@once
 def read_segments(run: Run) -> Segments:
     """All segments of a run, with lost steps counted from its rollbacks."""
     table = run.columns("job")
@@ -74,6 +92,7 @@ def read_segments(run: Run) -> Segments:
     table = {name: values[order] for name, values in table.items()}
     states = run.columns("dim_job_state")
     name_of = dict(zip(states["job_state_id"].tolist(), states["name"], strict=True))
+    taken = _take_back(table, _rollbacks(run))
     return Segments(
         job_id=table["job_id"],
         t_start_ns=table["t_start_ns"],
@@ -81,29 +100,36 @@ def read_segments(run: Run) -> Segments:
         state=np.array([name_of[state] for state in table["job_state_id"].tolist()], dtype="U24"),
         gpus_count=table["gpus_allocated_count"].astype(np.int64),
         steps=table["steps"],
-        lost_steps=_lost_steps(table, *_rollbacks(run)),
+        lost_steps=np.bincount(taken.segment, weights=taken.steps, minlength=order.size),
         factors_s=np.column_stack([table[factor.name] for factor in FACTORS]),
+        cause_id=table["cause_id"],
+        taken=taken,
     )
 
 
-def _rollbacks(run: Run) -> tuple[list[int], list[int], list[float]]:
-    """Time [ns], job and steps lost of every rollback, in order."""
+class _Rollback(NamedTuple):
+    event_id: int
+    t_ns: int
+    job_id: int
+    steps: float
+
+
+def _rollbacks(run: Run) -> list[_Rollback]:
+    """Every rollback, in order."""
     events = run.columns("events")
     kinds = run.columns("dim_event_kind")
     rollback = kinds["event_kind_id"][kinds["name"] == "job_rollback"]
     which = np.isin(events["event_kind_id"], rollback)
-    t_ns, job_id, value = (events[name][which] for name in ("t_ns", "job_id", "value"))
-    return t_ns.tolist(), job_id.tolist(), value.tolist()
+    columns = (events[name][which].tolist() for name in ("event_id", "t_ns", "job_id", "value"))
+    return [_Rollback(*row) for row in zip(*columns, strict=True)]
 
 
-def _lost_steps(
-    table: dict[str, Array], at_ns: list[int], of_job: list[int], counts: list[float]
-) -> Array:
-    """Steps of each segment that are lost: a rollback takes the job's last surviving steps.
+def _take_back(table: dict[str, Array], rollbacks: list[_Rollback]) -> Taken:
+    """What was lost of each segment: a rollback takes the job's last surviving steps.
 
     So does the end of the trace with the part of a step that was not finished.
     """
-    lost = np.zeros(table["steps"].size)
+    found: list[tuple[int, int, float]] = []
     steps, jobs = table["steps"].tolist(), table["job_id"].tolist()
     surviving: dict[int, list[tuple[int, float]]] = {job: [] for job in jobs}
     begin = 0
@@ -113,28 +139,29 @@ def _lost_steps(
             if steps[segment] > 0:
                 surviving[jobs[segment]].append((segment, steps[segment]))
 
-    for t_ns, job, count in zip(at_ns, of_job, counts, strict=True):
+    def take(stack: list[tuple[int, float]], count: float, event: int) -> float:
+        """Take the last *count* steps of a stack; returns how many were not there."""
+        while count > 0 and stack:
+            segment, left = stack.pop()
+            taken = min(left, count)
+            found.append((segment, event, taken))
+            count -= taken
+            if left > taken:
+                stack.append((segment, left - taken))
+        return count
+
+    for event, t_ns, job, count in rollbacks:
         end = int(np.searchsorted(table["t_ns"], t_ns, side="right"))
         survive_to(end)
         begin = max(begin, end)
-        missing = _take_back(surviving.get(job, []), count, lost)
+        missing = take(surviving.get(job, []), count, event)
         if missing > _STEP_TOLERANCE * max(1.0, count):
             what = f"a rollback of {count} steps, {missing} more than were done"
             raise InvariantError(t_ns, "job", job, what)
     survive_to(len(steps))
     for stack in surviving.values():
         kept = sum(left for _, left in stack)
-        _take_back(stack, kept - floor(kept * (1 + _ROUNDING) + _STEP_TOLERANCE), lost)
-    return lost
-
-
-def _take_back(stack: list[tuple[int, float]], count: float, lost: Array) -> float:
-    """Move the last `count` steps of the stack to `lost`; returns how many were not there."""
-    while count > 0 and stack:
-        segment, left = stack.pop()
-        taken = min(left, count)
-        lost[segment] += taken
-        count -= taken
-        if left > taken:
-            stack.append((segment, left - taken))
-    return count
+        take(stack, kept - floor(kept * (1 + _ROUNDING) + _STEP_TOLERANCE), _END)
+    columns = list(zip(*found, strict=True)) or [(), (), ()]
+    kinds = (np.int64, np.int64, np.float64)
+    return Taken(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))

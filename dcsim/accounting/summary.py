@@ -2,27 +2,28 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dcsim.accounting.causes import Cause, interruption_causes
+from dcsim.accounting.losses import Largest, largest, losses
+from dcsim.accounting.metrics import DEFINITIONS
 from dcsim.accounting.plant import Plant, read_plant
 from dcsim.accounting.segments import Array, Jobs, Segments, read_jobs, read_segments
 from dcsim.accounting.warnings import Alarm, read_warnings
 from dcsim.accounting.waterfall import WATERFALL, Share, wall_time_by_place, waterfall
 from dcsim.scenario.record import METRICS
 from dcsim.trace import Run, write_atomically
-from dcsim.units import unit_of
 
 PUBLISHED_GPUS_COUNT = 16_384
 """Largest job whose interruptions and goodput are published; beyond it, it is extrapolation."""
 
 NAMES = (*METRICS, "duration_s", "gpus_count")
-NOT_GIVEN = "not given"
+NOT_GIVEN, NOT_RECORDED = "not given", "not recorded"
 _DAY_S = 86_400.0
-_UNITS = {"days_to_target": "d", "pue": "1", "usd_per_mtoken": "USD per 1e6 tokens"}
 _PRODUCTIVE = [
     WATERFALL.index(name)
     for name in (
@@ -49,6 +50,7 @@ class Summary(NamedTuple):
     waterfall: list[Share]
     interruption_causes: list[Cause]
     warnings: list[Alarm]
+    losses: list[Largest]
 
     def as_dict(self) -> dict[str, Any]:
         """As in `summary.json`: plain dicts and lists."""
@@ -56,6 +58,10 @@ class Summary(NamedTuple):
             **{name: metric._asdict() for name, metric in self.metrics.items()},
             "waterfall": [share._asdict() for share in self.waterfall],
             "interruption_causes": [cause._asdict() for cause in self.interruption_causes],
+            "losses": [
+                {**place._asdict(), "causes": [asdict(loss) for loss in place.causes]}
+                for place in self.losses
+            ],
             "warnings": [alarm._asdict() for alarm in self.warnings],
         }
 
@@ -63,14 +69,16 @@ class Summary(NamedTuple):
 class _Work(NamedTuple):
     """What the jobs did."""
 
-    goodput_frac: float | None
-    mfu_frac: float | None
-    step_time_s: float | None
-    tokens_count: float | None
-    tokens_per_day: float | None
-    days_to_target: float | None
     interruption_count: float
-    mtbf_s: float | None
+    goodput_frac: float | None = None
+    ettr_frac: float | None = None
+    mfu_frac: float | None = None
+    hfu_frac: float | None = None
+    step_time_s: float | None = None
+    tokens_count: float | None = None
+    tokens_per_day: float | None = None
+    days_to_target: float | None = None
+    mtbf_s: float | None = None
 
 
 def summarise(run: Run) -> Summary:
@@ -97,7 +105,7 @@ def summarise(run: Run) -> Summary:
     basis = "simulated" if published else "extrapolated"
     metrics = {name: _metric(name, values[name], basis) for name in NAMES}
     shares = waterfall(run, jobs, segments, places_ns)
-    return Summary(metrics, shares, causes, read_warnings(run))
+    return Summary(metrics, shares, causes, read_warnings(run), largest(losses(run)))
 
 
 def write_summary(folder: Path) -> Summary:
@@ -109,25 +117,30 @@ def write_summary(folder: Path) -> Summary:
 
 
 def _metric(name: str, value: float | None, basis: str) -> Metric:
-    unit = unit_of(name) or _UNITS[name]
-    return Metric(value, unit, None, None, NOT_GIVEN if value is None else basis)
+    unknown = NOT_RECORDED if name == "hfu_frac" else NOT_GIVEN
+    unit = DEFINITIONS[name].unit
+    return Metric(value, unit, None, None, unknown if value is None else basis)
 
 
 def _work(jobs: Jobs, segments: Segments, places_ns: Array, interruption_count: int) -> _Work:
     """Goodput, MFU and tokens; GPU-time weights several jobs, and tokens add up."""
     place = jobs.place(segments.job_id)
-    wall_s = _wall_s(jobs, segments, place)
+    wall_s = _wall_s(jobs, segments, place, ("queued", "done"))
     if not wall_s.any():
-        return _Work(None, None, None, None, None, None, interruption_count, None)
+        return _Work(interruption_count)
+    since_arrival_s = np.where(wall_s > 0, _wall_s(jobs, segments, place, ("done",)), 0.0)
     held_s = segments.gpus_count * segments.duration_ns * 1e-9
-    productive_s = segments.gpus_count * places_ns[:, _PRODUCTIVE].sum(axis=1) * 1e-9
+    productive_ns = segments.gpus_count * places_ns[:, _PRODUCTIVE].sum(axis=1)
+    productive_s = float((productive_ns * 1e-9).sum())
     kept = segments.steps - segments.lost_steps
     peak_flop = float((held_s * jobs.gpu_peak_flop_per_s[place]).sum())
     tokens = float((kept * jobs.tokens_per_step[place]).sum())
     tokens_per_day = _tokens_per_day(jobs, wall_s, place, kept)
     return _Work(
-        goodput_frac=float(productive_s.sum()) / float(jobs.gpus_count @ wall_s),
-        mfu_frac=float((kept * jobs.flop_per_step[place]).sum()) / peak_flop if peak_flop else None,
+        goodput_frac=productive_s / float(jobs.gpus_count @ wall_s),
+        ettr_frac=productive_s / float(jobs.gpus_count @ since_arrival_s),
+        mfu_frac=_utilisation(kept, jobs.flop_per_step[place], peak_flop),
+        hfu_frac=_utilisation(kept, jobs.executed_flop_per_step[place], peak_flop),
         step_time_s=_step_time_s(segments),
         tokens_count=tokens,
         tokens_per_day=tokens_per_day,
@@ -137,13 +150,19 @@ def _work(jobs: Jobs, segments: Segments, places_ns: Array, interruption_count: 
     )
 
 
-def _wall_s(jobs: Jobs, segments: Segments, place: Array) -> Array:
-    """Wall time of each job from its first start to the end of its last segment [s]."""
-    held = ~np.isin(segments.state, ("queued", "done"))
+def _utilisation(steps: Array, flop_per_step: Array, peak_flop: float) -> float | None:
+    """FLOPs of these steps over the peak, None where one of them is not recorded."""
+    flop = float((steps * flop_per_step).sum())
+    return None if np.isnan(flop) or not peak_flop else flop / peak_flop
+
+
+def _wall_s(jobs: Jobs, segments: Segments, place: Array, before: tuple[str, ...]) -> Array:
+    """Wall time of each job from when it first left the states *before* to its end [s]."""
+    begun = ~np.isin(segments.state, before)
     alive = segments.state != "done"
     first_ns = np.full(jobs.job_id.size, np.iinfo(np.int64).max)
     last_ns = np.zeros(jobs.job_id.size, np.int64)
-    np.minimum.at(first_ns, place[held], segments.t_start_ns[held])
+    np.minimum.at(first_ns, place[begun], segments.t_start_ns[begun])
     np.maximum.at(last_ns, place[alive], segments.t_ns[alive])
     return np.asarray(np.maximum(last_ns - first_ns, 0) * 1e-9)
 

@@ -54,17 +54,43 @@ def waterfall(run: Run, jobs: Jobs, segments: Segments, places_ns: Array) -> lis
     Raises:
         InvariantError: jobs held more GPU-time than there was.
     """
+    held = [0] * len(WATERFALL)
+    every = np.arange(segments.job_id.size)
+    for (job,), gpu_ns in weigh(jobs, segments, every, places_ns).items():
+        held = add(held, gpu_ns, int(jobs.gpu_peak_flop_per_s[job]))
+    return shares(capacity_flop_ns(run), held, run.end_ns)
+
+
+def capacity_flop_ns(run: Run) -> int:
+    """Peak of all GPUs over the run [FLOP/s times ns]."""
+    return peak_flop_per_s(run) * run.end_ns
+
+
+def peak_flop_per_s(run: Run) -> int:
+    """Peak of all GPUs of all sites."""
     sites = run.columns("dim_site")
-    capacities = zip(sites["gpus_count"], sites["gpu_peak_flop_per_s"], strict=True)
-    capacity = sum(int(gpus) * int(peak) for gpus, peak in capacities) * run.end_ns
+    columns = (sites["gpus_count"], sites["gpu_peak_flop_per_s"])
+    return sum(int(gpus) * int(peak) for gpus, peak in zip(*columns, strict=True))
+
+
+def shares(capacity: int, held: list[int], until_ns: int) -> list[Share]:
+    """What was held as shares of a capacity, the rest not allocated; sum 1.
+
+    Raises:
+        InvariantError: more was held than there was.
+    """
     if capacity == 0:
         return [Share(name, float(name == "not_allocated")) for name in WATERFALL]
-    taken = _weighted_gpu_ns(jobs, segments, places_ns)
-    rest = capacity - sum(taken)
+    rest = capacity - sum(held)
     if rest < 0:
-        raise InvariantError(run.end_ns, "job", -1, f"holds {-rest} FLOP more than there are")
-    taken[0] += rest
-    return [Share(name, part / capacity) for name, part in zip(WATERFALL, taken, strict=True)]
+        raise InvariantError(until_ns, "job", -1, f"holds {-rest} FLOP more than there are")
+    parts = [held[0] + rest, *held[1:]]
+    return [Share(name, part / capacity) for name, part in zip(WATERFALL, parts, strict=True)]
+
+
+def add(total: list[int], part: list[int], weight: int = 1) -> list[int]:
+    """Total plus part times weight, place by place, exactly."""
+    return [a + weight * b for a, b in zip(total, part, strict=True)]
 
 
 def wall_time_by_place(segments: Segments) -> Array:
@@ -108,17 +134,26 @@ def _split(segments: Segments, running: Array) -> Array:
     return np.diff(edges_ns, axis=1, prepend=0)
 
 
-def _weighted_gpu_ns(jobs: Jobs, segments: Segments, places_ns: Array) -> list[int]:
-    """Peak FLOP-ns held by all jobs, by place of the waterfall, as exact integers."""
-    if segments.job_id.size == 0:
-        return [0] * len(WATERFALL)
-    keys = np.column_stack([jobs.place(segments.job_id), segments.gpus_count])
-    pairs, which = np.unique(keys, axis=0, return_inverse=True)
+def weigh(
+    jobs: Jobs, segments: Segments, rows: Array, wall_ns: Array, *keys: Array
+) -> dict[tuple[int, ...], list[int]]:
+    """GPU-nanoseconds as exact integers, by the given keys and the place of the job in *jobs*.
+
+    Args:
+        rows: of the segments, shape (n,).
+        wall_ns: wall time of each, shape (n, k); those of one job are no longer than the run.
+        keys: integers, shape (n,) each.
+    """
+    if not rows.size:
+        return {}
+    gpus_count = segments.gpus_count[rows]
+    pairs = np.column_stack([*keys, jobs.place(segments.job_id[rows]), gpus_count])
+    groups, which = np.unique(pairs, axis=0, return_inverse=True)
     order = np.argsort(which.ravel(), kind="stable")
-    begins = np.searchsorted(which.ravel()[order], np.arange(len(pairs)))
-    wall_ns = np.add.reduceat(places_ns[order], begins, axis=0)
-    taken = [0] * len(WATERFALL)
-    for (job, gpus), row in zip(pairs.tolist(), wall_ns.tolist(), strict=True):
-        weight = gpus * int(jobs.gpu_peak_flop_per_s[job])
-        taken = [sum_ + weight * ns for sum_, ns in zip(taken, row, strict=True)]
-    return taken
+    begins = np.searchsorted(which.ravel()[order], np.arange(len(groups)))
+    sums_ns = np.add.reduceat(wall_ns[order], begins, axis=0)
+    found: dict[tuple[int, ...], list[int]] = {}
+    for (*key, gpus), wall in zip(groups.tolist(), sums_ns.tolist(), strict=True):
+        before = found.get(tuple(key), [0] * len(wall))
+        found[tuple(key)] = add(before, wall, gpus)
+    return found

@@ -8,7 +8,9 @@ from dcsim.scenario.fields import Leaf, Part, choice, nearest, quantity
 
 METRICS = (
     "goodput_frac",
+    "ettr_frac",
     "mfu_frac",
+    "hfu_frac",
     "step_time_s",
     "tokens_count",
     "tokens_per_day",

@@ -12,6 +12,7 @@ from dcsim.catalog import Sheet
 from dcsim.errors import ScenarioError
 from dcsim.scenario import Scenario
 from dcsim.scenario import Site as SiteAsked
+from dcsim.scenario.network import Network
 from dcsim.world import check as checks
 from dcsim.world.cooling import build_cooling, cooling_problems, wiring_of
 from dcsim.world.machines import Spread, build_machines, groups, node_design_w
@@ -94,7 +95,7 @@ def site_problems(
         *(("cooling", *p) for p in cooling_problems(ask, sheets, unit_w)),
     ]
     try:
-        _clos(ask, sheets)
+        clos_of(ask.nodes.count, ask.network, sheets["node"], sheets["switch"])
     except ValueError as error:
         located.append(("network", "switch", str(error)))
     return [scenario.problem(f"sites.{name}.{part}.{key}", reason) for part, key, reason in located]
@@ -109,11 +110,11 @@ def _unit_heat_w(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> float:
     return ask.racks.nodes_per_rack * sheets["node"]["gpus_count"] * cap_w
 
 
-def _clos(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> RailClos:
-    node, switch = sheets["node"], sheets["switch"]
-    ports_per = max(1.0, switch["port_byte_per_s"] / ask.network.link_byte_per_s)
+def clos_of(nodes_count: int, network: Network, node: Sheet, switch: Sheet) -> RailClos:
+    """Return the fabric between *nodes_count* nodes; raises ValueError where none is possible."""
+    ports_per = max(1.0, switch["port_byte_per_s"] / network.link_byte_per_s)
     radix = int(switch["radix_count"] * ports_per)
-    return build_clos(ask.nodes.count, int(node["nics_count"]), radix, ask.network.oversubscription)
+    return build_clos(nodes_count, int(node["nics_count"]), radix, network.oversubscription)
 
 
 def _site(
@@ -129,7 +130,7 @@ def _site(
     power = build_power(ask, sheets, len(machines.rack.pdu))
     unit_w = ask.cooling.racks_per_unit * _unit_heat_w(ask, sheets)
     cooling = build_cooling(ask, sheets, machines.rack, heat_w, unit_w)
-    clos = _clos(ask, sheets)
+    clos = clos_of(ask.nodes.count, ask.network, sheets["node"], sheets["switch"])
     return Site(
         name=spread.site,
         index=index,

@@ -32,6 +32,7 @@ class Segment(NamedTuple):
     steps: float = 0.0
     factors_h: dict[str, float] = {}
     job: int = 0
+    cause: int = -1
 
 
 class Event(NamedTuple):
@@ -45,6 +46,7 @@ class Event(NamedTuple):
     job: int = 0
     thing: str = "job"
     row: int = -1
+    site: int = 0
 
 
 class Job(NamedTuple):
@@ -52,6 +54,7 @@ class Job(NamedTuple):
     target_tokens: float = float("nan")
     tokens_per_step: float = 1e6
     flop_per_step: float = 1e15
+    site: int = 0
 
 
 class Site(NamedTuple):
@@ -61,10 +64,18 @@ class Site(NamedTuple):
     gpu: str = "h100"
 
 
-def running(begin_h: float, end_h: float, gpus: int, steps: float, job: int = 0, **factors: float):
+def running(
+    begin_h: float,
+    end_h: float,
+    gpus: int,
+    steps: float,
+    job: int = 0,
+    cause: int = -1,
+    **factors: float,
+):
     """A running segment; what its factors leave over is useful."""
     factors["useful"] = end_h - begin_h - sum(factors.values())
-    return Segment(begin_h, end_h, "running", gpus, steps, factors, job)
+    return Segment(begin_h, end_h, "running", gpus, steps, factors, job, cause)
 
 
 def write_run(
@@ -77,12 +88,13 @@ def write_run(
     events: Sequence[Event] = (),
     site_rows: Sequence[dict[str, Any]] = (),
     status: str = "done",
+    scenario: str = "",
 ) -> Run:
     """Write a whole run folder and open it."""
     run = create_run_folder(
         name="handmade",
         scenario_digest="0" * 64,
-        scenario_text="",
+        scenario_text=scenario,
         seed=0,
         epoch_ns=0,
         duration_ns=round(end_h * HOUR_NS),
@@ -130,6 +142,7 @@ def _site(index: int, site: Site) -> dict[str, Any]:
         name=f"site-{index}",
         gpu=site.gpu,
         gpus_count=site.gpus,
+        nodes_count=site.gpus // 8,
         gpu_peak_flop_per_s=PEAK_FLOP_PER_S,
         price_usd_per_kwh=site.price,
         co2_g_per_kwh=site.co2,
@@ -141,6 +154,7 @@ def _job(index: int, job: Job) -> dict[str, Any]:
         "dim_job",
         job_id=index,
         name=f"job-{index}",
+        site_id=job.site,
         gpus_count=job.gpus,
         tokens_per_step=job.tokens_per_step,
         flop_per_step=job.flop_per_step,
@@ -155,6 +169,7 @@ def _event(index: int, event: Event) -> dict[str, Any]:
         event_id=index,
         t_ns=round(event.at_h * HOUR_NS),
         cause_id=event.cause,
+        site_id=event.site,
         event_kind_id=EVENT_KIND_ID_OF[event.kind],
         job_id=event.job,
         thing_kind_id=THING_KIND_ID_OF[event.thing],
@@ -172,7 +187,7 @@ def _segment(segment: Segment) -> dict[str, Any]:
         t_start_ns=round(segment.begin_h * HOUR_NS),
         t_ns=round(segment.end_h * HOUR_NS),
         job_state_id=JOB_STATE_ID_OF[segment.state],
-        cause_id=-1,
+        cause_id=segment.cause,
         gpus_allocated_count=segment.gpus,
         steps=segment.steps,
         **factors,

@@ -7,6 +7,7 @@ from dcsim.accounting import summarise, write_summary
 from dcsim.accounting.waterfall import WATERFALL
 from dcsim.errors import InputError, InvariantError
 from dcsim.scenario.record import METRICS
+from dcsim.trace import Run
 from tests.accounting.handmade import Event, Job, Segment, Site, running, write_run
 
 FAILED = {"cause": "gpu-memory"}
@@ -112,6 +113,7 @@ def test_headline_numbers_of_a_day_with_a_failure(tmp_path):
     energy_kwh = 24 * 12 + 12 * 12
     expected = {
         "goodput_frac": (10 - 2 - 0.8 + 11) / wall_h,
+        "ettr_frac": (10 - 2 - 0.8 + 11) / 24,
         "mfu_frac": 1800 * 1e15 / (1e15 * 16 * wall_h * 3600),
         "step_time_s": 21 * 3600 / 2000,
         "tokens_count": tokens,
@@ -176,6 +178,24 @@ def test_what_the_scenario_did_not_give_is_null(tmp_path):
         assert metrics[name].value is None
         assert metrics[name].basis == "not given"
     assert metrics["interruption_count"].value == 0
+
+
+class WithExecuted(Run):
+    """A run that records what GPUs execute, a third of it again."""
+
+    def columns(self, name, only=None):
+        table = super().columns(name)
+        if name != "dim_job":
+            return table
+        return table | {"executed_flop_per_step": 4 / 3 * table["flop_per_step"]}
+
+
+def test_hfu_counts_what_is_computed_again(tmp_path):
+    run = day_with_a_failure(tmp_path)
+    hfu = summarise(run).metrics["hfu_frac"]
+    assert (hfu.value, hfu.basis) == (None, "not recorded")
+    metrics = summarise(WithExecuted(run.folder)).metrics
+    assert metrics["hfu_frac"].value == pytest.approx(4 / 3 * metrics["mfu_frac"].value, rel=1e-12)
 
 
 def test_planned_interruptions_do_not_count(tmp_path):
@@ -327,7 +347,7 @@ def test_causes_by_number_then_name(tmp_path):
     causes = summarise(day_with_a_failure(tmp_path, events=events)).interruption_causes
     assert [tuple(cause) for cause in causes] == [
         ("gpu", 2),
-        ("fault", 1),
         ("job_interrupted", 1),
         ("nic", 1),
+        ("scripted fault", 1),
     ]

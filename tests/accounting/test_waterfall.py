@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcsim.accounting.segments import Jobs, Segments, read_segments
+from dcsim.accounting.segments import Jobs, Segments, Taken, read_segments
 from dcsim.accounting.waterfall import (
     PLACE_OF_STATE,
     WATERFALL,
@@ -15,6 +15,11 @@ from dcsim.trace.schema import FACTORS, JOB_STATES
 from tests.accounting.handmade import Job, Site, running, write_run
 
 DAY_NS = 86_400 * 10**9
+
+
+def only_job(gpus, peak):
+    values = (0, gpus, 1.0, 1.0, peak, np.nan, "job-0", 0, np.nan)
+    return Jobs(*(np.array([value]) for value in values))
 
 
 @st.composite
@@ -50,6 +55,8 @@ def histories(draw):
         steps=steps,
         lost_steps=steps * lost,
         factors_s=factors_s,
+        cause_id=np.full(count, -1),
+        taken=Taken(*np.zeros((3, 0), np.int64)),
     )
 
 
@@ -95,7 +102,7 @@ def test_shares_sum_to_one_and_are_exact_gpu_time(segments):
     end_ns = int(segments.t_ns[-1]) + 1
     gpus = 3_500_000
     run = _OneSite(gpus, 989e12, end_ns)
-    jobs = Jobs(*(np.array([value]) for value in (0, gpus, 1.0, 1.0, 989e12, np.nan)))
+    jobs = only_job(gpus, 989e12)
     places_ns = wall_time_by_place(segments)
     shares = {share.name: share.value for share in waterfall(run, jobs, segments, places_ns)}
     assert tuple(shares) == WATERFALL
@@ -116,6 +123,6 @@ def test_gpu_time_beyond_int64(tmp_path):
         segments=[running(0, hours, gpus, 1e9)],
     )
     segments = read_segments(run)
-    jobs = Jobs(*(np.array([value]) for value in (0, gpus, 1.0, 1.0, 1e15, np.nan)))
+    jobs = only_job(gpus, 1e15)
     shares = waterfall(run, jobs, segments, wall_time_by_place(segments))
     assert dict(shares)["useful"] == 1.0
