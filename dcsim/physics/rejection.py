@@ -174,4 +174,4 @@ def advance_loop(
     mean_c = 0.5 * (supply + loop.supply_c[0])
     coolers_w, chillers_w, dry = electricity_w(loop, law, heat, rejected / dt_s, mean_c, air_c)
     loop.plant_j[0], loop.plant_j[1] = coolers_w * dt_s, chillers_w * dt_s
-    loop.dry_j[0] += dry * dt_s
+    loop.dry_j[0] += dry * dt_s if loop.chiller_frac[0] > 0.0 else rejected
