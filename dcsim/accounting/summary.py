@@ -9,6 +9,7 @@ import numpy as np
 
 from dcsim.accounting.causes import Cause, interruption_causes
 from dcsim.accounting.plant import Plant, read_plant
+from dcsim.accounting.ranges import Values, Variation, bounds, read_variations
 from dcsim.accounting.segments import Array, Jobs, Segments, read_jobs, read_segments
 from dcsim.accounting.warnings import Alarm, read_warnings
 from dcsim.accounting.waterfall import WATERFALL, Share, wall_time_by_place, waterfall
@@ -49,6 +50,7 @@ class Summary(NamedTuple):
     waterfall: list[Share]
     interruption_causes: list[Cause]
     warnings: list[Alarm]
+    variations: tuple[Variation, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As in `summary.json`: plain dicts and lists."""
@@ -57,6 +59,7 @@ class Summary(NamedTuple):
             "waterfall": [share._asdict() for share in self.waterfall],
             "interruption_causes": [cause._asdict() for cause in self.interruption_causes],
             "warnings": [alarm._asdict() for alarm in self.warnings],
+            "range": [variation._asdict() for variation in self.variations],
         }
 
 
@@ -83,21 +86,34 @@ def summarise(run: Run) -> Summary:
     jobs, segments = read_jobs(run), read_segments(run)
     places_ns = wall_time_by_place(segments)
     causes = interruption_causes(run)
-    work = _work(jobs, segments, places_ns, sum(cause.value for cause in causes))
+    values = _values(run, jobs, segments, places_ns, sum(cause.value for cause in causes))
+    variations = read_variations(run, values, _headline)
+    published = jobs.gpus_count.max(initial=0) <= PUBLISHED_GPUS_COUNT
+    basis = "simulated" if published else "extrapolated"
+    metrics = {name: _metric(name, values[name], basis, variations) for name in NAMES}
+    shares = waterfall(run, jobs, segments, places_ns)
+    return Summary(metrics, shares, causes, read_warnings(run), variations)
+
+
+def _headline(run: Run) -> Values:
+    """Return the headline numbers of a run alone."""
+    jobs, segments = read_jobs(run), read_segments(run)
+    count = sum(cause.value for cause in interruption_causes(run))
+    return _values(run, jobs, segments, wall_time_by_place(segments), count)
+
+
+def _values(
+    run: Run, jobs: Jobs, segments: Segments, places_ns: Array, interruption_count: int
+) -> Values:
+    work = _work(jobs, segments, places_ns, interruption_count)
     plant = read_plant(run)
-    gpus_count = int(run.columns("dim_site")["gpus_count"].sum())
-    values: dict[str, float | None] = {
+    return {
         **work._asdict(),
         **plant._asdict(),
         "usd_per_mtoken": _usd_per_mtoken(plant, work),
         "duration_s": run.end_ns * 1e-9,
-        "gpus_count": gpus_count,
+        "gpus_count": int(run.columns("dim_site")["gpus_count"].sum()),
     }
-    published = jobs.gpus_count.max(initial=0) <= PUBLISHED_GPUS_COUNT
-    basis = "simulated" if published else "extrapolated"
-    metrics = {name: _metric(name, values[name], basis) for name in NAMES}
-    shares = waterfall(run, jobs, segments, places_ns)
-    return Summary(metrics, shares, causes, read_warnings(run))
 
 
 def write_summary(folder: Path) -> Summary:
@@ -108,9 +124,18 @@ def write_summary(folder: Path) -> Summary:
     return summary
 
 
-def _metric(name: str, value: float | None, basis: str) -> Metric:
+def _metric(
+    name: str, value: float | None, basis: str, variations: tuple[Variation, ...]
+) -> Metric:
     unit = unit_of(name) or _UNITS[name]
-    return Metric(value, unit, None, None, NOT_GIVEN if value is None else basis)
+    low, high, how = bounds(name, value, variations)
+    return Metric(
+        value,
+        unit,
+        low,
+        high,
+        NOT_GIVEN if value is None else "; ".join(filter(None, (basis, how))),
+    )
 
 
 def _work(jobs: Jobs, segments: Segments, places_ns: Array, interruption_count: int) -> _Work:
