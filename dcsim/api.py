@@ -10,7 +10,9 @@ from dcsim import simulation
 from dcsim.accounting import write_summary
 from dcsim.physics.site import default_models
 from dcsim.processes.cast import Models
+from dcsim.ranges import simulate_range
 from dcsim.report.progress import progress as progress_line
+from dcsim.report.progress import wall_s
 from dcsim.scenario import Scenario
 from dcsim.trace.run_folder import Status
 
@@ -31,6 +33,7 @@ def simulate(
     inputs: Path | None = None,
     threads: int | None = None,
     progress: bool = False,
+    ranges: bool = False,
     dtype: DTypeLike = np.float32,
 ) -> RunResult:
     """Simulate *scenario*, write its run folder and its summary.
@@ -38,10 +41,13 @@ def simulate(
     *models* gives the models of a site: `lambda site: [*default_models(site), Mine(site)]` adds
     one. *inputs* is an `inputs.arrow` to replay instead of drawing, *out* the folder itself,
     *dtype* the precision of per-GPU states; *progress* shows a line on stderr in a terminal.
+    *ranges* simulates again, below the folder, at the low and high of each group of numbers, for
+    the low and high of the summary; of an interrupted range the run itself is whole.
 
     Raises ScenarioError or InputError before anything is written; OSError for a full disk and
     InvariantError for a fault of ours, both with the run marked failed and readable.
     """
+    begin_s = wall_s()
     with progress_line(round(scenario.duration_s * 1e9), quiet=not progress) as show:
         outcome = simulation.run(
             scenario,
@@ -53,4 +59,15 @@ def simulate(
             dtype=dtype,
         )
     summary = write_summary(outcome.folder)
+    if ranges and outcome.status == "done":
+        simulate_range(
+            scenario,
+            outcome.folder,
+            models=models,
+            threads=threads,
+            dtype=dtype,
+            took_s=wall_s() - begin_s,
+            progress=progress,
+        )
+        summary = write_summary(outcome.folder)
     return RunResult(outcome.folder, outcome.status, summary.as_dict())

@@ -113,6 +113,12 @@ def commands() -> None:
     type=click.Path(path_type=Path),
     help="Replay the recorded inputs.arrow of a run instead of drawing inputs.",
 )
+@click.option(
+    "--range",
+    "ranges",
+    is_flag=True,
+    help="Simulate again at the low and high of what is known, for low and high of each number.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
 @click.option("--quiet", is_flag=True, help="Print neither progress nor summary.")
@@ -122,6 +128,7 @@ def run(
     seed: int | None,
     out: Path | None,
     inputs: Path | None,
+    ranges: bool,
     threads: int | None,
     as_json: bool,
     quiet: bool,
@@ -138,7 +145,9 @@ def run(
     from dcsim.api import simulate
 
     with _broken_pipe(signal.SIG_IGN):  # a run is finished whoever looks on
-        result = simulate(scenario, out=out, inputs=inputs, threads=threads, progress=not quiet)
+        result = simulate(
+            scenario, out=out, inputs=inputs, threads=threads, progress=not quiet, ranges=ranges
+        )
     if as_json:
         import json
 
@@ -149,6 +158,8 @@ def run(
         terminal.show(result.folder)
     if result.status == "interrupted":
         return _complain(INTERRUPTED, f"interrupted, what was simulated lies in {result.folder}")
+    if ranges and not all(variation["values"] for variation in result.summary["range"]):
+        return _complain(INTERRUPTED, f"interrupted, {result.folder} is whole but its range is not")
     unmet = scenario.unmet(result.summary)
     return _complain(UNMET, *unmet) if unmet else OK
 

@@ -74,7 +74,7 @@ def run(
         seed=scenario.seed,
         epoch_ns=epoch_ns(scenario),
         duration_ns=round(scenario.duration_s * 1e9),
-        sources=sources_of(scenario, world),
+        sources=sources_of(scenario),
         where={path: scenario.where(path) for path in written_parts(scenario)},
         out=out,
     )

@@ -55,6 +55,7 @@ def test_run_passes_on_what_was_asked_and_shows_the_run(run, simulated):
     assert (asked.name, asked.duration_s, asked.seed) == ("other", 86400.0, 3)
     assert simulated.options == {
         "out": Path("here"), "inputs": Path("in.arrow"), "threads": 2, "progress": True,
+        "ranges": False,
     }  # fmt: skip
     assert simulated.shown == [Path("runs/x")]
 

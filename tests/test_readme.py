@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dcsim
-from dcsim.world import build, sources_of
+from dcsim.world import sources_of
 from tests.tidy import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -124,7 +124,7 @@ def test_judgement_is_counted_right() -> None:
     what = r"the (\d+) numbers behind\s+`([\w-]+)`, (\d+) are judgement\s+or assumption"
     (found,) = re.findall(what, README)
     scenario = dcsim.load(ROOT / "scenarios" / f"{found[1]}.yaml")
-    bases = [number["basis"] for number in sources_of(scenario, build(scenario))]
+    bases = [number["basis"] for number in sources_of(scenario)]
     open_count = bases.count("judgement") + bases.count("assumption")
     assert (len(bases), open_count) == (int(found[0]), int(found[2]))
 

@@ -30,6 +30,7 @@ LAYERS = (
     {"simulation"},
     {"accounting"},
     {"report"},
+    {"ranges"},
     {"api"},
     {"campaign"},
     {"commands"},

@@ -12,6 +12,7 @@ from dcsim.accounting.causes import Cause, interruption_causes
 from dcsim.accounting.losses import Largest, largest, losses
 from dcsim.accounting.metrics import DEFINITIONS
 from dcsim.accounting.plant import Plant, read_plant
+from dcsim.accounting.ranges import Values, Variation, bounds, read_variations
 from dcsim.accounting.segments import Array, Jobs, Segments, read_jobs, read_segments
 from dcsim.accounting.warnings import Alarm, read_warnings
 from dcsim.accounting.waterfall import WATERFALL, Share, wall_time_by_place, waterfall
@@ -51,6 +52,7 @@ class Summary(NamedTuple):
     interruption_causes: list[Cause]
     warnings: list[Alarm]
     losses: list[Largest]
+    variations: tuple[Variation, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As in `summary.json`: plain dicts and lists."""
@@ -63,6 +65,7 @@ class Summary(NamedTuple):
                 for place in self.losses
             ],
             "warnings": [alarm._asdict() for alarm in self.warnings],
+            "range": [variation._asdict() for variation in self.variations],
         }
 
 
@@ -91,21 +94,34 @@ def summarise(run: Run) -> Summary:
     jobs, segments = read_jobs(run), read_segments(run)
     places_ns = wall_time_by_place(segments)
     causes = interruption_causes(run)
-    work = _work(jobs, segments, places_ns, sum(cause.value for cause in causes))
+    values = _values(run, jobs, segments, places_ns, sum(cause.value for cause in causes))
+    variations = read_variations(run, values, _headline)
+    published = jobs.gpus_count.max(initial=0) <= PUBLISHED_GPUS_COUNT
+    basis = "simulated" if published else "extrapolated"
+    metrics = {name: _metric(name, values[name], basis, variations) for name in NAMES}
+    shares = waterfall(run, jobs, segments, places_ns)
+    return Summary(metrics, shares, causes, read_warnings(run), largest(losses(run)), variations)
+
+
+def _headline(run: Run) -> Values:
+    """Return the headline numbers of a run alone."""
+    jobs, segments = read_jobs(run), read_segments(run)
+    count = sum(cause.value for cause in interruption_causes(run))
+    return _values(run, jobs, segments, wall_time_by_place(segments), count)
+
+
+def _values(
+    run: Run, jobs: Jobs, segments: Segments, places_ns: Array, interruption_count: int
+) -> Values:
+    work = _work(jobs, segments, places_ns, interruption_count)
     plant = read_plant(run)
-    gpus_count = int(run.columns("dim_site")["gpus_count"].sum())
-    values: dict[str, float | None] = {
+    return {
         **work._asdict(),
         **plant._asdict(),
         "usd_per_mtoken": _usd_per_mtoken(plant, work),
         "duration_s": run.end_ns * 1e-9,
-        "gpus_count": gpus_count,
+        "gpus_count": int(run.columns("dim_site")["gpus_count"].sum()),
     }
-    published = jobs.gpus_count.max(initial=0) <= PUBLISHED_GPUS_COUNT
-    basis = "simulated" if published else "extrapolated"
-    metrics = {name: _metric(name, values[name], basis) for name in NAMES}
-    shares = waterfall(run, jobs, segments, places_ns)
-    return Summary(metrics, shares, causes, read_warnings(run), largest(losses(run)))
 
 
 def write_summary(folder: Path) -> Summary:
@@ -116,10 +132,13 @@ def write_summary(folder: Path) -> Summary:
     return summary
 
 
-def _metric(name: str, value: float | None, basis: str) -> Metric:
-    unknown = NOT_RECORDED if name == "hfu_frac" else NOT_GIVEN
-    unit = DEFINITIONS[name].unit
-    return Metric(value, unit, None, None, unknown if value is None else basis)
+def _metric(
+    name: str, value: float | None, basis: str, variations: tuple[Variation, ...]
+) -> Metric:
+    low, high, how = bounds(name, value, variations)
+    if value is None:
+        basis = NOT_RECORDED if name == "hfu_frac" else NOT_GIVEN
+    return Metric(value, DEFINITIONS[name].unit, low, high, "; ".join(filter(None, (basis, how))))
 
 
 def _work(jobs: Jobs, segments: Segments, places_ns: Array, interruption_count: int) -> _Work:

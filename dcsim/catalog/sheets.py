@@ -106,9 +106,16 @@ class Sheet:
         """Upper bound in SI; the value itself where the sheet gives none."""
         return float(self.number(key).high)
 
-    def at(self, key: str, level: str) -> float:
-        """The number at one of `LEVELS`: low, typical or high."""
-        return {"low": self.low, "typical": self.__getitem__, "high": self.high}[level](key)
+    def at(self, level: str) -> "Sheet":
+        """This sheet with every number at one of `LEVELS`: low, typical or high.
+
+        Low is the lower number, not the better one. A number without a range stays as it is.
+        """
+        if level == "typical":
+            return self
+        taken = {key: n._replace(value=getattr(n, level)) for key, n in self._numbers.items()}
+        tables = {key: tuple(row.at(level) for row in rows) for key, rows in self._rows.items()}
+        return Sheet(self.kind, self.name, self._words, taken, tables)
 
     def list(self, key: str) -> _Array:
         """An array of numbers in SI, nested as in the file; a copy."""

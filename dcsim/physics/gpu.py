@@ -443,6 +443,6 @@ def gpu_law(site: Site) -> GpuLaw:
         control_s=CONTROL_S,
         floor_power_frac=floor**EXPONENT,
         shutdown_c=sheet["shutdown_c"],
-        idle_frac=sheet["idle_w"] / awake_w,
+        idle_frac=min(1.0, sheet["idle_w"] / awake_w),
     )
     return GpuLaw(*(site.gpu.temp_c.dtype.type(number) for number in numbers))

@@ -10,11 +10,12 @@ from dcsim.processes.recovery import Checkpoints, Phases, checkpoints_of, mtbf_s
 from dcsim.scenario import Job, Scenario
 from dcsim.workload.contention import ring_share
 from dcsim.workload.layout import Layout, Recompute, plan, replicas_per_node, seats
+from dcsim.workload.levels import TUNED, step_at
 from dcsim.workload.machine import law_of, machine_of_site, software_of
 from dcsim.workload.memory import memory
 from dcsim.workload.model import Shape, dense, flop_per_token
 from dcsim.workload.rate import uniform_step_s
-from dcsim.workload.step import StepTime, step_time
+from dcsim.workload.step import StepTime
 from dcsim.workload.traffic import Traffic, traffic
 from dcsim.world import Site, World
 from dcsim.world.tables import I32
@@ -113,18 +114,20 @@ def _plan_of(
     scenario: Scenario, index: int, job: Job, site: Site, model: Shape, layout: Layout
 ) -> JobPlan:
     gpu, law = site.sheets["gpu"], law_of(catalog.sheet("step", "law"))
-    software = software_of(catalog.sheet("software", "megatron-core"), gpu, law)
+    software = software_of(catalog.sheet("software", TUNED), gpu, law)
     together = replicas_per_node(layout, site.gpus_per_node)
     network = site.ask.network
     domain_nodes = _domain_nodes(site)
     stride_nodes = max(1, layout.tp * layout.pp * together // site.gpus_per_node)
     step, near_step = (
-        step_time(
+        step_at(
+            scenario.levels.step_time,
             model,
             layout,
             machine_of_site(gpu, site.sheets["node"], law, network.link_byte_per_s, share),
             software,
             law,
+            gpu,
         )
         for share in (float(ring_share(stride_nodes, domain_nodes, network.oversubscription)), 1.0)
     )

@@ -61,10 +61,10 @@ class Checkpoints(NamedTuple):
 
 def phases_of(job: Job) -> Phases:
     """Return the phases of a job's recovery, from the catalogue and the scenario."""
-    sheet = catalog.sheet("recovery", job.recovery.preset)
+    sheet = job.recovery.numbers
     given = [getattr(job.recovery, f"{phase}_s") for phase in PHASES]
     median_s = tuple(
-        own if own is not None else sheet.at(f"{phase}_s", job.recovery.level)
+        own if own is not None else sheet[f"{phase}_s"]
         for own, phase in zip(given, PHASES, strict=True)
     )
     return Phases(median_s, sheet["phase_sigma_frac"])
@@ -88,7 +88,7 @@ def checkpoints_of(job: Job, model: Shape, nodes: int, job_mtbf_s: float) -> Che
     when it is written. With a local tier the remote one only guards against the loss of both copies
     of a node, so `auto` gives it the optimum of a failure a hundred times rarer (a judgement).
     """
-    sheet = catalog.sheet("recovery", job.recovery.preset)
+    sheet = job.recovery.numbers
     whole_byte = params_count(model) * sheet["state_per_param_byte"]
     node_byte = whole_byte / nodes
     remote_s = drain_s(whole_byte, sheet["remote_write_byte_per_s"])

@@ -27,22 +27,38 @@ class Show(Protocol):
 
 @contextmanager
 def progress(
-    duration_ns: int, *, quiet: bool = False, console: Console | None = None
+    duration_ns: int, *, quiet: bool = False, label: str = "", console: Console | None = None
 ) -> Iterator[Show]:
     """Show simulated time, speed, ETA and the numbers so far while the body runs.
 
     The line appears after two seconds, at most ten times a second, and goes at the end. There is
-    none when `quiet`, or when the console (by default stderr) is no terminal.
+    none when `quiet`, or when the console (by default stderr) is no terminal. It begins with
+    `label`.
     """
     console = console or Console(stderr=True)
     if quiet or not console.is_terminal:
         yield _show_nothing
         return
-    line = _Line(duration_ns, console)
+    line = _Line(duration_ns, label, console)
     try:
         yield line
     finally:
         line.stop()
+
+
+def wall_s() -> float:
+    """Wall time since some moment [s], to say how long things take."""
+    return time.monotonic()
+
+
+def announce(runs_count: int, each_s: float, console: Console | None = None) -> None:
+    """Say before the runs of a range how long they will take, if each takes *each_s*."""
+    console = console or Console(stderr=True)
+    runs = "1 more run" if runs_count == 1 else f"{runs_count} more runs"
+    total = show(runs_count * each_s, "s")
+    text = f"Range: {runs} of about {show(each_s, 's')} each, {total} in all"
+    text += "; Ctrl-C keeps what is done"
+    console.print(Text(text), soft_wrap=True)
 
 
 def _show_nothing(
@@ -53,8 +69,9 @@ def _show_nothing(
 class _Line:
     """The progress line of one run."""
 
-    def __init__(self, duration_ns: int, console: Console) -> None:
+    def __init__(self, duration_ns: int, label: str, console: Console) -> None:
         self._duration_ns = duration_ns
+        self._label = [label] if label else []
         self._begin_s = time.monotonic()
         self._due_s = self._begin_s + SHOW_AFTER_S
         self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -67,6 +84,7 @@ class _Line:
             return
         self._due_s = now_s + REFRESH_S
         parts = [
+            *self._label,
             f"{t_ns / self._duration_ns:.0%}",
             *self._pace(t_ns, now_s - self._begin_s),
             *([] if goodput_frac is None else [f"goodput {100 * goodput_frac:.1f}%"]),

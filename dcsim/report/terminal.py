@@ -8,7 +8,17 @@ from rich.console import Console
 from rich.text import Text
 
 from dcsim.accounting import PUBLISHED_GPUS_COUNT, Metric, Summary, summarise
-from dcsim.report.words import CAUSES, COLOURS, bar, clock, percent, sentence, value_of, words_of
+from dcsim.report.words import (
+    CAUSES,
+    COLOURS,
+    bar,
+    clock,
+    interval_of,
+    percent,
+    sentence,
+    value_of,
+    words_of,
+)
 from dcsim.trace import Run
 
 _COLUMNS = (
@@ -17,6 +27,13 @@ _COLUMNS = (
     {"tokens/d": "tokens_per_day", "GPU p99": "gpu_temp_c_p99", "GPU max": "gpu_temp_c_max"},
     {"power": "site_power_w_mean", "PUE": "pue", "cost": "cost_usd"},
 )
+_RANGED = {
+    "goodput": "goodput_frac",
+    "MFU": "mfu_frac",
+    "tokens/d": "tokens_per_day",
+    "power": "site_power_w_mean",
+}
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _WIDTH_MAX = 100
 _WARNINGS_MAX = 2
 _BAR_BEGIN = 29
@@ -35,6 +52,8 @@ def print_summary(run: Run, summary: Summary, console: Console) -> None:
         console.print(Text(part, style="bold"), soft_wrap=True)
     for line in _numbers(summary.metrics):
         console.print(line, soft_wrap=True)
+    for part in wrap(_intervals(summary.metrics), width):
+        console.print(Text(part.replace(_NO_BREAK, " ")), soft_wrap=True)
     console.print(Text(_caption(summary), style="dim"), soft_wrap=True)
     longest = max(share.value for share in summary.waterfall)
     utf = console.encoding.lower().startswith("utf")
@@ -64,9 +83,17 @@ def _numbers(metrics: Mapping[str, Metric]) -> list[Text]:
     return lines
 
 
+def _intervals(metrics: Mapping[str, Metric]) -> str:
+    """Low and high of the numbers that say most, where they were computed."""
+    known = {label: name for label, name in _RANGED.items() if metrics[name].low is not None}
+    parts = [f"{label} {interval_of(name, metrics[name])}" for label, name in known.items()]
+    kept = (part.replace(" ", _NO_BREAK) for part in parts)
+    return f"Low to high: {', '.join(kept)}" if parts else ""
+
+
 def _caption(summary: Summary) -> str:
     caption = "Where the peak FLOPs went"
-    if summary.metrics["goodput_frac"].basis == "extrapolated":
+    if summary.metrics["goodput_frac"].basis.startswith("extrapolated"):
         caption += f" (extrapolated: a job of more than {PUBLISHED_GPUS_COUNT:,} GPUs)"
     return caption
 

@@ -152,3 +152,9 @@ def value_of(name: str, metric: Metric) -> str:
     if name.endswith("_count"):
         return f"{metric.value:,.0f}"
     return f"{metric.value:.2f}" if metric.unit == "1" else units.show(metric.value, metric.unit)
+
+
+def interval_of(name: str, metric: Metric) -> str:
+    """Low and high of a metric with their unit, of one whose interval is known."""
+    ends = (value_of(name, metric._replace(value=end)) for end in (metric.low, metric.high))
+    return " to ".join(end.strip() for end in ends)

@@ -6,7 +6,8 @@ with how it is written, or with its values, or with what they contradict.
 
 from dcsim.scenario.failures import Effect, Failures, Fault, Maintenance
 from dcsim.scenario.job import Checkpoint, Evaluation, Job, Parallel, Recovery, Shape
-from dcsim.scenario.loading import load, loads
+from dcsim.scenario.levels import Levels
+from dcsim.scenario.loading import load, loads, varied
 from dcsim.scenario.record import Bound, Record
 from dcsim.scenario.schema import Scenario
 from dcsim.scenario.site import Site
@@ -19,6 +20,7 @@ __all__ = [
     "Failures",
     "Fault",
     "Job",
+    "Levels",
     "Maintenance",
     "Parallel",
     "Record",
@@ -28,4 +30,5 @@ __all__ = [
     "Site",
     "load",
     "loads",
+    "varied",
 ]

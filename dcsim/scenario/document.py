@@ -5,6 +5,7 @@ removes it. Every key remembers the file and line that gave it.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,14 @@ def from_text(text: str, name: str, overrides: Sequence[str], seed: int | None) 
     stack = _Stack()
     stack.add_text(text, name, Path(), ())
     return stack.finish(name, overrides, seed)
+
+
+def laid_over(asked: Document, overrides: Sequence[str]) -> Document:
+    """Lay the overrides on a document, which stays as it is; raises ScenarioError."""
+    stack = _Stack()
+    stack.values, stack.places = deepcopy(asked.values), dict(asked.places)
+    stack.files = list(asked.files)
+    return stack.finish(asked.name, overrides, None)
 
 
 class _Stack:

@@ -82,7 +82,10 @@ class Checkpoint(Part):
 
 
 class Recovery(Part):
-    """Preset of the catalogue and level within its ranges; a phase given here replaces its own."""
+    """Preset of the catalogue and where all its numbers are taken within their ranges.
+
+    A phase given here replaces that of the preset.
+    """
 
     preset: Annotated[str, sheet("recovery")]
     level: Annotated[str, choice(*catalog.LEVELS)] = "typical"
@@ -92,6 +95,11 @@ class Recovery(Part):
     init_s: Annotated[float | None, quantity("time", *_PHASE)] = None
     load_s: Annotated[float | None, quantity("time", *_PHASE)] = None
     warmup_s: Annotated[float | None, quantity("time", *_PHASE)] = None
+
+    @property
+    def numbers(self) -> catalog.Sheet:
+        """The data sheet of the preset, at its level."""
+        return catalog.sheet("recovery", self.preset).at(self.level)
 
 
 class Evaluation(Part):

@@ -32,6 +32,15 @@ def loads(
     return _validated(document.from_text(text, name, overrides, seed))
 
 
+def varied(scenario: Scenario, overrides: Sequence[str]) -> Scenario:
+    """Return *scenario* with *overrides* laid over it; raises ScenarioError as `load`.
+
+    >>> varied(load("scenarios/first.yaml"), ["duration=2 h"]).duration_s
+    7200.0
+    """
+    return _validated(scenario.laid_over(overrides))
+
+
 def _validated(asked: Document) -> Scenario:
     try:
         scenario = Scenario.of(asked)

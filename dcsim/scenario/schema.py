@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any
@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr
 
-from dcsim.scenario.document import Document
+from dcsim.scenario.document import Document, laid_over
 from dcsim.scenario.failures import Failures, Fault, Maintenance, none_or_preset
 from dcsim.scenario.fields import Leaf, Part, name, quantity, whole
 from dcsim.scenario.job import Entry, Job
+from dcsim.scenario.levels import Levels
 from dcsim.scenario.problems import message
 from dcsim.scenario.record import Expectation, Metric, Record
 from dcsim.scenario.site import Site
@@ -66,6 +67,7 @@ class Scenario(Part):
     ] = None
     faults: tuple[Fault, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    levels: Levels = Levels()
     record: Record = Record()
     expect: dict[Metric, Expectation] = {}
     _document: Document = PrivateAttr(Document({}, {}, (), "<scenario>"))
@@ -86,6 +88,13 @@ class Scenario(Part):
     def text(self) -> str:
         """The scenario after `extends` and `--set`, as YAML that `loads` reads again."""
         return yaml.safe_dump(self._document.values, sort_keys=False, allow_unicode=True)
+
+    def laid_over(self, overrides: Sequence[str]) -> Document:
+        """What was asked with *overrides* (`path.to.key=value`) laid over it, for `Scenario.of`.
+
+        Raises ScenarioError for an override that does not fit.
+        """
+        return laid_over(self._document, overrides)
 
     @property
     def sources_files(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dcsim.workload.fabric import Network, network_of, parse_network
 from dcsim.workload.hf_config import read_hf_config
 from dcsim.workload.interval import Spread, spread_of
 from dcsim.workload.layer import Machine, Software
+from dcsim.workload.levels import TUNED, UNTUNED
 from dcsim.workload.machine import law_of, machine_of, software_of
 from dcsim.workload.model import Shape, shape_of
 from dcsim.workload.options import PRECISIONS, SHAPE
@@ -24,8 +25,6 @@ SYSTEM = ("gpu", "precision", "network", "software")
 
 _GPT_VOCAB = 51_200  # of Megatron-LM's GPTs [Narayanan et al. 2021]: 50,257 padded
 _GPT_FFN_X = 4  # of their hidden width
-
-_TUNED, _UNTUNED = "megatron-core", "untuned"
 
 
 class System(NamedTuple):
@@ -117,8 +116,8 @@ def system_named(gpu: str, precision: str, network: str, software: str) -> Syste
     """Return the system of a GPU in its reference node. Raises InputError, ScenarioError."""
     sheet = catalog.sheet("gpu", gpu)
     node = catalog.sheet("node", sheet.text("reference_node"))
-    tuned = catalog.sheet("software", software or _TUNED)
-    untuned = catalog.sheet("software", software or _UNTUNED)
+    tuned = catalog.sheet("software", software or TUNED)
+    untuned = catalog.sheet("software", software or UNTUNED)
     has = [name for name in PRECISIONS if f"peak_{name}_flop_per_s" in sheet]
     if precision not in has:
         raise InputError(f"precision {precision}: {gpu} has {', '.join(has)}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from dcsim import catalog
 from dcsim.catalog import Sheet
 from dcsim.errors import ScenarioError
-from dcsim.scenario import Scenario
+from dcsim.scenario import Levels, Scenario
 from dcsim.scenario import Site as SiteAsked
 from dcsim.scenario.network import Network
 from dcsim.world import check as checks
@@ -23,6 +23,7 @@ from dcsim.world.site import Site
 from dcsim.world.tables import JobTable, NetTable, columns_of
 
 JOB_PARTS_COUNT = 9
+TYPICAL = Levels()
 COOLING_X = 1.25
 """What cooling and conversion may add to the load of racks when feeds are sized: a judgement."""
 
@@ -43,6 +44,8 @@ class World:
 def build(scenario: Scenario, dtype: DTypeLike = np.float32) -> World:
     """Return the world of *scenario*; raises ScenarioError with all that does not fit.
 
+    A site is designed by the typical numbers of its sheets and then built of them at their levels:
+    a node that draws more than was thought stands in the plant that was thought enough for it.
     *dtype* is the precision of per-GPU states.
     """
     frailty = 0.0
@@ -51,22 +54,24 @@ def build(scenario: Scenario, dtype: DTypeLike = np.float32) -> World:
     sites: dict[str, Site] = {}
     problems: list[str] = []
     for index, (name, ask) in enumerate(scenario.sites.items()):
-        sheets = sheets_of(ask)
-        found = site_problems(scenario, name, ask, sheets)
+        typical = sheets_of(ask)
+        found = site_problems(scenario, name, ask, typical)
         problems += found
         if not found:
             spread = Spread(scenario.seed, name, ask.gpu_spread, frailty)
-            sites[name] = _site(index, ask, sheets, spread, len(scenario.jobs), dtype)
+            design = _design(ask, typical)
+            sheets = sheets_of(ask, scenario.levels)
+            sites[name] = _site(index, ask, sheets, design, spread, len(scenario.jobs), dtype)
     problems += _selector_problems(scenario, sites) if len(sites) == len(scenario.sites) else []
     if problems:
         raise ScenarioError(*problems)
     return World(scenario, sites)
 
 
-def sheets_of(ask: SiteAsked) -> dict[str, Sheet]:
-    """Return the data sheets that a site is built of, by kind."""
+def sheets_of(ask: SiteAsked, levels: Levels = TYPICAL) -> dict[str, Sheet]:
+    """Return the data sheets that a site is built of, by kind, each at its level."""
     node = catalog.sheet("node", ask.nodes.type)
-    return {
+    sheets = {
         "node": node,
         "gpu": catalog.sheet("gpu", node.text("gpu")),
         "cooling_unit": catalog.sheet("cooling_unit", ask.cooling.unit),
@@ -77,6 +82,7 @@ def sheets_of(ask: SiteAsked) -> dict[str, Sheet]:
         "feed": catalog.sheet("feed", ask.power.feed),
         "switch": catalog.sheet("switch", ask.network.switch),
     }
+    return {kind: sheet.at(levels.of(kind)) for kind, sheet in sheets.items()}
 
 
 def site_problems(
@@ -101,6 +107,18 @@ def site_problems(
     return [scenario.problem(f"sites.{name}.{part}.{key}", reason) for part, key, reason in located]
 
 
+class _Design(NamedTuple):
+    """What a site's plant is made for."""
+
+    heat_w: float  # of all nodes
+    unit_w: float  # of the racks of one cooling unit
+
+
+def _design(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> _Design:
+    heat_w = ask.nodes.count * node_design_w(ask, sheets)
+    return _Design(heat_w, ask.cooling.racks_per_unit * _unit_heat_w(ask, sheets))
+
+
 def _unit_heat_w(ask: SiteAsked, sheets: Mapping[str, Sheet]) -> float:
     """Return the most that a rack gives to its cooling unit [W]: all of it to air, GPUs to
     liquid."""
@@ -121,15 +139,14 @@ def _site(
     index: int,
     ask: SiteAsked,
     sheets: dict[str, Sheet],
+    design: _Design,
     spread: Spread,
     jobs: int,
     dtype: DTypeLike,
 ) -> Site:
     machines = build_machines(ask, sheets, spread, dtype)
-    heat_w = ask.nodes.count * node_design_w(ask, sheets)
     power = build_power(ask, sheets, len(machines.rack.pdu))
-    unit_w = ask.cooling.racks_per_unit * _unit_heat_w(ask, sheets)
-    cooling = build_cooling(ask, sheets, machines.rack, heat_w, unit_w)
+    cooling = build_cooling(ask, sheets, machines.rack, *design)
     clos = clos_of(ask.nodes.count, ask.network, sheets["node"], sheets["switch"])
     return Site(
         name=spread.site,

@@ -5,27 +5,33 @@ from typing import Any
 from dcsim import catalog
 from dcsim.catalog import Sheet
 from dcsim.scenario import Scenario
-from dcsim.world.building import World
+from dcsim.world.building import sheets_of
 
 
-def sources_of(scenario: Scenario, world: World) -> list[dict[str, Any]]:
-    """Return every number of every sheet that the scenario names, once, in the order of sheets."""
-    sheets: dict[tuple[str, str], Sheet] = {}
+def sources_of(scenario: Scenario) -> list[dict[str, Any]]:
+    """Return every number of every sheet that the scenario uses, once, in the order of sheets.
 
-    def use(sheet: Sheet) -> None:
-        sheets.setdefault((sheet.kind, sheet.name), sheet)
+    Values are those at the level that the scenario takes them at.
+    """
+    sheets: dict[tuple[str, str, str], Sheet] = {}
 
-    for site in world.sites.values():
-        for sheet in site.sheets.values():
+    def use(sheet: Sheet, level: str = "") -> None:
+        sheets.setdefault((sheet.kind, sheet.name, level), sheet)
+
+    for site in scenario.sites.values():
+        for sheet in sheets_of(site, scenario.levels).values():
             use(sheet)
-        if site.ask.weather.climate is not None:
-            use(catalog.sheet("climate", site.ask.weather.climate))
+        if site.weather.climate is not None:
+            use(catalog.sheet("climate", site.weather.climate))
     for job in scenario.jobs:
         if isinstance(job.model, str):
             use(catalog.sheet("model", job.model))
-        use(catalog.sheet("recovery", job.recovery.preset))
+        use(job.recovery.numbers, job.recovery.level)
         use(catalog.sheet("step", "law"))
         use(catalog.sheet("software", "megatron-core"))
+        if scenario.levels.step_time != "typical":
+            use(catalog.sheet("step", "interval"))
+            use(catalog.sheet("software", "untuned"))
     if scenario.failures is not None:
         use(catalog.sheet("failures", scenario.failures.preset))
     return [number for sheet in sheets.values() for number in sheet.sources()]

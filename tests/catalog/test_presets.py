@@ -82,7 +82,7 @@ def test_recovery_of_2024_is_never_the_faster() -> None:
     warm, usual = (catalog.sheet("recovery", name) for name in ("warm-spare", "as-2024"))
     for phase in PHASES:
         for level in catalog.LEVELS:
-            assert warm.at(phase, level) <= usual.at(phase, level), (phase, level)
+            assert warm.at(level)[phase] <= usual.at(level)[phase], (phase, level)
         for sheet in (warm, usual):
             assert sheet.low(phase) < sheet[phase] < sheet.high(phase)
 

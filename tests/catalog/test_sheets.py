@@ -9,6 +9,7 @@ import yaml
 from dcsim import catalog
 from dcsim.catalog import sheets
 from dcsim.errors import ScenarioError
+from dcsim.physics.gpu import EXPONENT
 from dcsim.units import unit_of
 
 FOLDER = Path(sheets.__file__).parent / "data"
@@ -91,9 +92,60 @@ def test_numbers_come_out_in_si() -> None:
 
 def test_levels_are_low_typical_and_high() -> None:
     recovery = catalog.sheet("recovery", "warm-spare")
-    assert [recovery.at("detect_s", level) for level in catalog.LEVELS] == [10, 30, 600]
+    assert [recovery.at(level)["detect_s"] for level in catalog.LEVELS] == [10, 30, 600]
+    assert recovery.at("typical") is recovery
     gpu = catalog.sheet("gpu", "h100-sxm")
-    assert gpu.low("tdp_w") == gpu["tdp_w"] == gpu.high("tdp_w") == 700
+    assert gpu.low("tdp_w") == gpu["tdp_w"] == gpu.high("tdp_w") == gpu.at("high")["tdp_w"] == 700
+
+
+@pytest.mark.parametrize("level", catalog.LEVELS)
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_a_level_moves_what_has_a_range_and_nothing_else(kind: str, name: str, level: str) -> None:
+    sheet = catalog.sheet(kind, name)
+    moved = sheet.at(level)
+    assert (moved.kind, moved.name, moved.about) == (kind, name, sheet.about)
+    assert list(moved) == list(sheet)
+    for key in sheet:
+        number = sheet.number(key)
+        wanted = {"low": number.low, "typical": number.value, "high": number.high}[level]
+        assert moved.number(key) == number._replace(value=wanted)
+
+
+def test_rows_of_a_table_take_the_level_too() -> None:
+    repairs = catalog.sheet("failures", "llama3-h100").at("high").rows("repairs")
+    assert max(row["median_s"] for row in repairs if row.high("median_s") == 240 * 60) == 240 * 60
+
+
+@pytest.mark.parametrize("level", catalog.LEVELS)
+@pytest.mark.parametrize("name", catalog.names("gpu"))
+def test_a_gpu_holds_together_at_every_level(name: str, level: str) -> None:
+    gpu = catalog.sheet("gpu", name).at(level)
+    assert gpu["throttle_c"] < gpu["slowdown_c"] < gpu["shutdown_c"]
+    assert gpu["min_clock_hz"] < gpu["rated_clock_hz"] <= gpu["max_clock_hz"]
+    assert gpu["cap_min_w"] <= gpu["tdp_w"] <= gpu["cap_max_w"]
+    assert gpu["static_w"] + gpu["leak_w"] < gpu["tdp_w"]
+    assert 0 < gpu["activity_wait_frac"] < gpu["activity_finetune_frac"]
+    assert gpu["clock_exponent_frac"] == EXPONENT
+    assert all(0 < gpu[key] < 1 for key in gpu if key.startswith("gemm_"))
+
+
+@pytest.mark.parametrize("level", catalog.LEVELS)
+@pytest.mark.parametrize("name", catalog.names("node"))
+def test_a_node_holds_together_at_every_level(name: str, level: str) -> None:
+    node = catalog.sheet("node", name).at(level)
+    assert node["host_idle_w"] <= node["host_busy_w"]
+    assert node["fan_idle_w"] <= node["fan_nominal_w"]
+    assert 0 <= node["liquid_capture_frac"] <= 1
+    assert node["gpus_count"] == catalog.sheet("node", name)["gpus_count"]
+
+
+@pytest.mark.parametrize("level", catalog.LEVELS)
+@pytest.mark.parametrize("name", catalog.names("recovery"))
+def test_a_save_costs_no_more_than_it_takes(name: str, level: str) -> None:
+    """A stall that is longer than the time between saves would leave no time to train."""
+    sheet = catalog.sheet("recovery", name).at(level)
+    assert 0 < sheet["local_stall_s"] < 60
+    assert 0 < sheet["remote_stall_s"] < 3600
 
 
 def test_a_sheet_cannot_be_changed() -> None:

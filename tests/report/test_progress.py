@@ -5,7 +5,7 @@ import time
 import pytest
 from rich.console import Console
 
-from dcsim.report.progress import progress
+from dcsim.report.progress import announce, progress
 
 DAY_NS = 86_400 * 10**9
 NUMBERS = {"goodput_frac": 0.931, "gpus_up": 199_120, "power_w": 189e6}
@@ -123,3 +123,24 @@ def test_a_call_that_draws_nothing_is_cheap():
         for _ in range(10_000):
             show(1, **NUMBERS)
         assert (time.perf_counter() - begin) / 10_000 < 20e-6
+
+
+def test_the_line_begins_with_which_run_of_several_it_is(wall):
+    console = terminal(120)
+    with progress(DAY_NS, label="range 3/12 gpu-low", console=console) as show:
+        wall.now_s += 10
+        show(DAY_NS // 2, **NUMBERS)
+    assert "range 3/12 gpu-low  50%" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (12, "Range: 12 more runs of about 45 s each, 9 min in all; Ctrl-C keeps what is done\n"),
+        (1, "Range: 1 more run of about 45 s each, 45 s in all; Ctrl-C keeps what is done\n"),
+    ],
+)
+def test_a_range_says_before_it_starts_how_long_it_will_take(count, said):
+    console = Console(file=io.StringIO(), width=80)
+    announce(count, 45.0, console)
+    assert console.file.getvalue() == said

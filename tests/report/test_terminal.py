@@ -12,6 +12,7 @@ from dcsim.accounting.waterfall import WATERFALL
 from dcsim.report import print_summary, sentence
 from dcsim.report.words import COLOURS, clock
 from tests.accounting.handmade import HOUR_NS, Event, Job, Segment, Site, running, write_run
+from tests.accounting.test_ranges import ranged
 from tests.accounting.test_summary import day_with_a_failure
 
 
@@ -179,3 +180,14 @@ def test_every_bar_has_a_colour():
 )
 def test_times_read_as_people_write_them(t_ns, text):
     assert clock(t_ns) == text
+
+
+def test_intervals_are_shown_where_they_are_known(tmp_path):
+    run = ranged(tmp_path, {"gpu": ((900, 90.0), (1040, 130.0))})
+    shown = screen(run).splitlines()
+    begin = next(i for i, line in enumerate(shown) if line.startswith("Low to high"))
+    assert shown[begin : begin + 2] == [
+        "Low to high: goodput 100.0% to 100.0%, MFU 0.2% to 0.2%,",
+        "tokens/d 2.16 G to 2.5 G, power 180 W to 260 W",
+    ]
+    assert "Low to high" not in screen(full_day(tmp_path / "other"))

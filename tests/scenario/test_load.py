@@ -202,7 +202,7 @@ def test_all_errors_come_at_once_each_with_its_place():
         "--set jobs.0.train.precision=fp8: jobs.0.train.precision = fp8: "
         "not modelled, allowed bf16",
         "--set sed=1: sed: unknown key, did you mean 'seed'? allowed name, seed, duration, start, "
-        "sites, jobs, failures, faults, maintenance, record, expect",
+        "sites, jobs, failures, faults, maintenance, levels, record, expect",
     )
 
 

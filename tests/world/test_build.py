@@ -212,7 +212,7 @@ def test_sites_are_drawn_apart():
 
 def test_sources_name_each_sheet_once():
     asked = loads(text_of(LIQUID, more="failures: llama3-h100\n"))
-    numbers = sources_of(asked, world.build(asked))
+    numbers = sources_of(asked)
     assert len(numbers) > 100
     assert all(number["source"] for number in numbers)
     paths = [number["path"] for number in numbers]
