@@ -100,6 +100,8 @@ def _estimate_rows(path: Path, out: Path | None, keep_going: bool) -> int:
     from dcsim.workload import rows as tables
 
     rows = tables.read_rows(path)
+    if free := [name for name in rows.header if name not in BY_NAME]:
+        click.echo(f"{path}: passed through, no options: {', '.join(free)}", err=True)
     found = tables.estimated_rows(rows)
     if found.problems and not keep_going:
         raise InputError(*tables.messages(rows, found.problems))

@@ -1,9 +1,9 @@
-"""The fabric: which share of its bandwidth each node still has.
+"""The fabric: which share of its bandwidth each rail of each node still has.
 
 A rail of a node is worth the product of its cable's, its leaf's and its leaf's uplinks' share. The
 traffic of a job that lies in one scalable unit never leaves the leaves: its nodes' rails are worth
-the first two. The traffic of a dead rail takes NVLink to the node's other rails, so a node is worth
-the mean of its rails. With two rails dead or more the node is lost to its job.
+the first two. The traffic of a dead rail takes NVLink to the node's other rails: each of them is
+then worth the mean of all. With two rails dead or more the node is lost to its job.
 
 Valid: traffic spread evenly over rails and uplinks (ECMP without collisions, part of the nominal
 efficiency). Not modelled: congestion between jobs, per-flow paths, the time of rerouting.
@@ -20,6 +20,7 @@ from dcsim.world.site import Site
 from dcsim.world.tables import Bool
 
 DEAD_RAILS_MAX = 1
+_LEAST_FRAC = 1e-6  # of a node that no rail is left to: its job is about to lose it
 
 
 class NetworkModel:
@@ -40,15 +41,17 @@ class NetworkModel:
         self._rails, self._near_rails = np.ones((2, *site.clos.leaf_of_nic.shape))
 
     def evaluate(self, _world: Any, _now_ns: int) -> Holds:
-        """Write the share of bandwidth of every node."""
+        """Write the share of bandwidth of every rail."""
         changed = self._site.net.version[0] != self._seen
         if changed:
             self._look()
         if changed or self._thinned:
             inside = self._inside()[:, None]
             rails = np.where(inside, self._near_rails, self._rails)
-            self._site.node.rails_frac[:] = rails.mean(axis=1)
-            self._reach = (rails <= 0.0).sum(axis=1) <= DEAD_RAILS_MAX
+            dead_count = (rails <= 0.0).sum(axis=1)
+            shared = np.maximum(rails.mean(axis=1), _LEAST_FRAC)[:, None]
+            self._site.node.rails_frac[:] = np.where(dead_count[:, None] > 0, shared, rails)
+            self._reach = dead_count <= DEAD_RAILS_MAX
         return Holds(NEVER_NS, np.inf)
 
     def _look(self) -> None:

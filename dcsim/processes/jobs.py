@@ -19,7 +19,7 @@ from dcsim.physics.load import asked_load
 from dcsim.processes.log import NO_CAUSE, EventLog
 from dcsim.processes.plan import JobPlan
 from dcsim.processes.progress import Progress
-from dcsim.world import Placement, Site, name_of
+from dcsim.world import Site, name_of
 from dcsim.world.tables import I32
 
 _LOOKING = ("detecting", "diagnosing", "waiting_for_nodes")
@@ -296,12 +296,7 @@ class JobLife:
 
     def _seat(self) -> None:
         """Tell physics which node serves which stage of which replica."""
-        seat_node = self.nodes[self.plan.seat_place]
-        self._site.placement[self.plan.job] = Placement(
-            self.plan.step_on(self._site, self.nodes),
-            np.ascontiguousarray(seat_node),
-            np.sort(self.nodes),
-        )
+        self._site.placement[self.plan.job] = self.plan.placed(self._site, self.nodes)
 
     def _stand_still(self, load_frac: float | None = None, busy_frac: float = 0.0) -> None:
         """Make no steps; the GPUs wait and the hosts are idle unless they have other work."""

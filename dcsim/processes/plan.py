@@ -1,5 +1,7 @@
 """What a job will do at a site: its layout, step, checkpoints and recovery, checked beforehand."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -7,36 +9,36 @@ import numpy as np
 from dcsim import catalog
 from dcsim.errors import ScenarioError
 from dcsim.processes.recovery import Checkpoints, Phases, checkpoints_of, mtbf_s, phases_of
+from dcsim.processes.seats import Seats, placed_shares, seats_of
 from dcsim.scenario import Job, Scenario
-from dcsim.workload.contention import ring_share
-from dcsim.workload.layout import Layout, Recompute, plan, replicas_per_node, seats
-from dcsim.workload.levels import TUNED, step_at
-from dcsim.workload.machine import law_of, machine_of_site, software_of
-from dcsim.workload.memory import memory
-from dcsim.workload.model import Shape, dense, flop_per_token
+from dcsim.workload.contention import Shares
+from dcsim.workload.layout import CODES, Layout
+from dcsim.workload.legality import SEATED, Cut, broken
+from dcsim.workload.levels import TUNED, scaled, step_factor
+from dcsim.workload.machine import law_of, machine_of_site, precisions_of, software_of
+from dcsim.workload.memory import least_that_fits
+from dcsim.workload.model import Shape, dense, flop_per_token, shape_of
 from dcsim.workload.rate import uniform_step_s
-from dcsim.workload.step import StepTime
+from dcsim.workload.step import StepTime, step_time
 from dcsim.workload.traffic import Traffic, traffic
-from dcsim.world import Site, World
+from dcsim.world import Placement, Site, World
 from dcsim.world.tables import I32
 
 
 class JobPlan(NamedTuple):
     """All that is fixed of one job at one site.
 
-    *step* is that on nodes of several domains of the fabric, *near_step* that in one domain, where
-    traffic meets no oversubscription. *seat_place* says which of the job's nodes serves each stage
-    of each replica.
+    *step_with* gives the step with what the network leaves of its NICs, *step_ns* is that on the
+    site's first nodes.
     """
 
     job: int
     name: str
     model: Shape
     layout: Layout
-    step: StepTime
-    near_step: StepTime
+    seats: Seats
+    step_with: Callable[[Shares], StepTime]
     step_ns: float
-    seat_place: I32  # [dp, pp]
     nodes_count: int
     spares_count: int
     load_frac: float
@@ -52,10 +54,11 @@ class JobPlan(NamedTuple):
     gpu_peak_flop_per_s: float
     traffic: Traffic
 
-    def step_on(self, site: Site, nodes: I32) -> StepTime:
-        """Return the step of the job on these nodes of *site*."""
-        domain = site.clos.domain_of_node[nodes]
-        return self.near_step if (domain == domain[0]).all() else self.step
+    def placed(self, site: Site, nodes: I32) -> Placement:
+        """Return the job on these nodes of *site*."""
+        seat_node = np.ascontiguousarray(nodes[self.seats.place])
+        step = self.step_with(placed_shares(self.layout, seat_node, site))
+        return Placement(step, seat_node, self.seats.first_gpu, self.layout.tp, np.sort(nodes))
 
 
 def plan_jobs(scenario: Scenario, world: World) -> list[dict[str, JobPlan]]:
@@ -80,29 +83,31 @@ def plan_jobs(scenario: Scenario, world: World) -> list[dict[str, JobPlan]]:
     return plans
 
 
+_KEYS = {
+    **{name: f"parallel.{name}" for name in ("tp", "pp", "dp", "cp", "ep")},
+    "vpp": "interleave",
+    "gbs": "batch",
+}
+"""Where a scenario writes what an estimate calls by these names."""
+
+
 def _plan(scenario: Scenario, index: int, job: Job, site: Site) -> tuple[JobPlan | None, list[str]]:
     """Return the plan of *job* at *site*, or what is wrong with it, located."""
     path = f"jobs.{index}.train"
-    model = dense(*job.shape)
-    layout, wrong = plan(
-        model,
-        site.gpus_per_node,
-        (site.counts["node"] - job.spares) * site.gpus_per_node,
-        tp=job.parallel.tp,
-        pp=job.parallel.pp,
-        dp=job.parallel.dp,
-        batch=job.batch,
-        micro_batch=job.micro_batch,
-        sequence=job.sequence,
-        interleave=job.interleave,
-    )
-    if layout is None:
-        return None, [
-            f"{scenario.where(f'{path}.{key}')}: {path}.{key}: {text}" for key, text in wrong
-        ]
-    # Norms and activation functions are computed again, as Llama 3 was trained.
-    held = layout._replace(recompute=Recompute.SELECTIVE)
-    needed, room = float(memory(model, held).total_byte), site.sheets["gpu"]["hbm_byte"]
+    given = isinstance(job.model, str)
+    model = shape_of(catalog.sheet("model", job.model)) if given else dense(*job.model)
+    gpus = (site.counts["node"] - job.spares) * site.gpus_per_node
+    cut = Cut(model, _layout(job, gpus), site.gpus_per_node, gpus)
+    if wrong := [
+        scenario.problem(f"{path}.{_KEYS[rule.option]}", rule.text) for rule in broken(cut, SEATED)
+    ]:
+        return None, wrong
+    gpu = site.sheets["gpu"]
+    if job.precision not in (has := precisions_of(gpu)):
+        return None, [scenario.problem(f"{path}.precision", f"{gpu.name} has {', '.join(has)}")]
+    room = gpu["hbm_byte"]
+    layout, held = least_that_fits(model, cut.layout, room)
+    needed = float(held.total_byte)
     if needed > room:
         reason = f"a GPU would hold {needed / 1e9:.1f} GB of its {room / 1e9:.0f} GB: "
         reason += "allowed more tp or pp, or a smaller micro_batch"
@@ -110,29 +115,45 @@ def _plan(scenario: Scenario, index: int, job: Job, site: Site) -> tuple[JobPlan
     return _plan_of(scenario, index, job, site, model, layout), []
 
 
+def _layout(job: Job, gpus: int) -> Layout:
+    """Return how *job* is cut over at most *gpus*: with as many replicas as go, if not given."""
+    degrees = job.parallel
+    room = gpus // (degrees.tp * degrees.pp * degrees.cp)
+    return Layout(
+        tp=degrees.tp,
+        pp=degrees.pp,
+        dp=max(1, room) if degrees.dp is None else degrees.dp,
+        micro_batch=job.micro_batch,
+        global_batch=job.batch,
+        sequence=job.sequence,
+        vpp=job.interleave,
+        cp=degrees.cp,
+        ep=degrees.ep,
+        **{name: CODES[name][getattr(job, name)] for name in ("sharding", "recompute", "schedule")},
+    )
+
+
 def _plan_of(
     scenario: Scenario, index: int, job: Job, site: Site, model: Shape, layout: Layout
 ) -> JobPlan:
-    gpu, law = site.sheets["gpu"], law_of(catalog.sheet("step", "law"))
-    software = software_of(catalog.sheet("software", TUNED), gpu, law)
-    together = replicas_per_node(layout, site.gpus_per_node)
-    network = site.ask.network
-    domain_nodes = _domain_nodes(site)
-    stride_nodes = max(1, layout.tp * layout.pp * together // site.gpus_per_node)
-    step, near_step = (
-        step_at(
-            scenario.levels.step_time,
-            model,
-            layout,
-            machine_of_site(gpu, site.sheets["node"], law, network.link_byte_per_s, share),
-            software,
-            law,
-            gpu,
-        )
-        for share in (float(ring_share(stride_nodes, domain_nodes, network.oversubscription)), 1.0)
-    )
+    gpu = site.sheets["gpu"]
     nodes = layout.gpus_count // site.gpus_per_node
-    step_s = uniform_step_s(near_step if nodes <= domain_nodes else step, 1.0)
+    own_seats = seats_of(layout, site.gpus_per_node)
+    law = law_of(catalog.sheet("step", "law"))
+    software = software_of(catalog.sheet("software", TUNED), gpu, law)
+    link_byte_per_s = site.ask.network.link_byte_per_s
+    machine = machine_of_site(gpu, site.sheets["node"], job.precision, law, link_byte_per_s)
+
+    factor = step_factor(
+        scenario.levels.step_time, model, layout, machine, software, law, gpu, job.precision
+    )
+
+    @cache
+    def step_with(shares: Shares) -> StepTime:
+        return scaled(step_time(model, layout, machine, software, law, shares), factor)
+
+    step = step_with(placed_shares(layout, own_seats.place, site))
+    step_s = uniform_step_s(step, 1.0)
     checkpoints = checkpoints_of(job, model, nodes, mtbf_s(scenario, nodes, layout.gpus_count))
     tokens = layout.tokens_count
     evaluation = job.evaluation
@@ -141,10 +162,9 @@ def _plan_of(
         name=job.name,
         model=model,
         layout=layout,
-        step=step,
-        near_step=near_step,
+        seats=own_seats,
+        step_with=step_with,
         step_ns=step_s * 1e9,
-        seat_place=_seat_place(layout, site.gpus_per_node),
         nodes_count=nodes,
         spares_count=job.spares,
         load_frac=gpu[f"activity_{job.activity}_frac"],
@@ -160,18 +180,6 @@ def _plan_of(
         gpu_peak_flop_per_s=gpu["peak_bf16_flop_per_s"],
         traffic=traffic(model, layout, software),
     )
-
-
-def _domain_nodes(site: Site) -> int:
-    """Return how many nodes the fullest domain of the fabric holds."""
-    return int(np.bincount(site.clos.domain_of_node).max())
-
-
-def _seat_place(layout: Layout, gpus_per_node: int) -> I32:
-    replica, stage = seats(layout, gpus_per_node)
-    place = np.empty((layout.dp, layout.pp), np.int32)
-    place[replica, stage] = np.arange(layout.gpus_count, dtype=np.int32) // gpus_per_node
-    return place
 
 
 def _stall_per_step_s(checkpoints: Checkpoints, step_s: float) -> float:

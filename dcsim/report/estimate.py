@@ -190,14 +190,16 @@ def _memory(e: Estimate) -> list[str]:
 def _pipeline(layout: Layout) -> list[str]:
     if layout.pp == 1:
         return []
-    if layout.schedule != Schedule.ONE_F_ONE_B:
-        return ["The pipeline is drawn for 1f1b only."]
+    if layout.schedule == Schedule.DUALPIPE:
+        return ["Pipeline: dualpipe runs from both ends at once and is not drawn"]
+    is_zero_bubble = bool(layout.schedule == Schedule.ZERO_BUBBLE)
     chunks, count = int(layout.vpp), int(layout.micro_batches)
-    picture = drawn(int(layout.pp), chunks, count)
+    picture = drawn(int(layout.pp), chunks, count, is_zero_bubble=is_zero_bubble)
     shown = f"{picture.stages} of {int(layout.pp)} stages, "
     shown += f"{picture.chunks} of {chunks} chunks, " if chunks > 1 else ""
     shown += f"{picture.micro_batches} of {count} micro-batches"
     return [
         f"Pipeline: {shown}; digits go forward, letters backward, dots wait",
+        *(["Capitals make the gradients of weights"] if is_zero_bubble else []),
         *picture.lines,
     ]

@@ -1,7 +1,9 @@
 """A pipeline as text: which stage works on which micro-batch, and where it waits.
 
 Forward passes are digits, one column wide; backward passes are letters, two columns wide; dots are
-waiting. Drawn is 1F1B, interleaved where a stage has several chunks, in the order of Megatron-LM.
+waiting. Drawn is 1F1B, interleaved where a stage has several chunks, in the order of Megatron-LM,
+and ZB-H1, where the gradients of weights are capital letters, a column of their own, and fill what
+would be waiting.
 """
 
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ _MOST_CHUNKS = 3
 _MOST_COLUMNS = 60
 _MOST_MICRO_BATCHES = 8
 _WIDTH = {"forward": 1, "backward": 2}
-_FIRST = {"forward": "1", "backward": "a"}
+_FIRST = {"forward": "1", "backward": "a", "weights": "A"}
 
 
 class Pass(NamedTuple):
@@ -58,6 +60,37 @@ def times(stages: int, chunks: int, micro_batches: int) -> list[list[tuple[int, 
     return begun
 
 
+def zero_bubble_times(stages: int, micro_batches: int) -> list[list[tuple[int, Pass]]]:
+    """Return the same as `times` for ZB-H1, each pass one column wide.
+
+    A stage passes gradients on as soon as it can, else goes forward as far ahead as 1F1B does, else
+    makes the gradients of weights that it owes; how many it may owe is not limited.
+    """
+    begun: list[list[tuple[int, Pass]]] = [[] for _ in range(stages)]
+    made = [dict.fromkeys(_FIRST, 0) for _ in range(stages)]
+    column = 0
+    while any(of_stage["weights"] < micro_batches for of_stage in made):
+        chosen = [_zero_bubble_way(made, stage, micro_batches) for stage in range(stages)]
+        for stage, way in enumerate(chosen):
+            if way:
+                begun[stage].append((column, Pass(way, made[stage][way], 0)))
+                made[stage][way] += 1
+        column += 1
+    return begun
+
+
+def _zero_bubble_way(made: list[dict[str, int]], stage: int, micro_batches: int) -> str:
+    """Return what *stage* does next, or nothing; *made* are the passes of each way so far."""
+    own, last = made[stage], len(made) - 1
+    before = made[stage - 1]["forward"] if stage else micro_batches
+    after = own["forward"] if stage == last else made[stage + 1]["backward"]
+    if own["backward"] < after:
+        return "backward"
+    if own["forward"] < before and own["forward"] - own["backward"] <= last - stage:
+        return "forward"
+    return "weights" if own["weights"] < own["backward"] else ""
+
+
 class Picture(NamedTuple):
     """A line for each stage, and how much of the pipeline they show."""
 
@@ -67,23 +100,30 @@ class Picture(NamedTuple):
     micro_batches: int
 
 
-def drawn(stages: int, chunks: int, micro_batches: int) -> Picture:
+def drawn(stages: int, chunks: int, micro_batches: int, *, is_zero_bubble: bool = False) -> Picture:
     """Draw a pipeline, or as much of it as is readable: a few stages, chunks, micro-batches."""
     chunks = min(chunks, _MOST_CHUNKS)
     stages = min(stages, _MOST_STAGES if chunks == 1 else _MOST_INTERLEAVED)
     count = min(micro_batches, _MOST_MICRO_BATCHES)
     rounds = max(1, min(count // stages, _MOST_COLUMNS // (3 * chunks * stages)))
     count = count if chunks == 1 else rounds * stages
-    lines = []
-    for passes in times(stages, chunks, count):
-        line: list[str] = []
-        for begin, step in passes:
-            line += "." * (begin - len(line))
-            line += chr(ord(_FIRST[step.way]) + step.micro_batch) * _WIDTH[step.way]
-        lines.append("".join(line))
+    if is_zero_bubble:
+        lines = [
+            _line(passes, dict.fromkeys(_FIRST, 1)) for passes in zero_bubble_times(stages, count)
+        ]
+    else:
+        lines = [_line(passes, _WIDTH) for passes in times(stages, chunks, count)]
     longest = max(map(len, lines))
     padded = tuple(line.ljust(longest, ".") for line in lines)
     return Picture(padded, stages, chunks, count)
+
+
+def _line(passes: list[tuple[int, Pass]], width: dict[str, int]) -> str:
+    line: list[str] = []
+    for begin, step in passes:
+        line += "." * (begin - len(line))
+        line += chr(ord(_FIRST[step.way]) + step.micro_batch) * width[step.way]
+    return "".join(line)
 
 
 def _pass(way: str, k: int, stages: int, chunks: int) -> Pass:

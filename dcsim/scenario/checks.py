@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from math import prod
 
 from dcsim import catalog, units
 from dcsim.scenario.fields import nearest
@@ -40,38 +41,12 @@ def _jobs(scenario: Scenario) -> Iterator[Finding]:
         seen.setdefault(job.name, index)
         if job.arrive_s >= scenario.duration_s:
             yield f"{path}.arrive", _before_end(scenario)
-        yield from _shape(path, job)
-        yield from _batch(path, job)
         yield from _rhythm(path, job)
         yield from _place(path, job, scenario.sites)
 
 
-EMBEDDINGS_COUNT = 2
-"""The two embeddings may take a slot of the pipeline each, as layers do."""
-
-
 def _before_end(scenario: Scenario) -> str:
     return f"allowed before the end of the simulation, {units.show(scenario.duration_s, 's')}"
-
-
-def _shape(path: str, job: Job) -> Iterator[Finding]:
-    shape, tp, pp = job.shape, job.parallel.tp, job.parallel.pp
-    if shape.heads % tp:
-        yield f"{path}.parallel.tp", f"does not divide the {shape.heads} heads of the model"
-    if pp * job.interleave > shape.layers + EMBEDDINGS_COUNT:
-        stages = f"{pp} stages" + (f" of {job.interleave} pieces" if job.interleave > 1 else "")
-        yield f"{path}.parallel.pp", f"{stages} need more than the {shape.layers} layers there are"
-    if job.interleave > 1 and pp == 1:
-        yield f"{path}.interleave", "allowed 1 without pipeline parallelism (pp: 1)"
-    if shape.hidden % shape.heads or shape.heads % shape.kv_heads:
-        yield f"{path}.model", "allowed hidden a multiple of heads, and heads of kv_heads"
-
-
-def _batch(path: str, job: Job) -> Iterator[Finding]:
-    replicas = job.parallel.dp or 1
-    if job.batch % (replicas * job.micro_batch):
-        parts = f"{replicas} replicas x micro-batch {job.micro_batch}"
-        yield f"{path}.batch", f"does not divide into {parts}"
 
 
 def _rhythm(path: str, job: Job) -> Iterator[Finding]:
@@ -97,15 +72,14 @@ def _place(path: str, job: Job, sites: dict[str, Site]) -> Iterator[Finding]:
 def _refusal(path: str, job: Job, name: str, site: Site) -> Finding | None:
     """Say why *site* cannot hold *job*, if so."""
     per_node = int(catalog.sheet("node", site.nodes.type)["gpus_count"])
-    tp, pp, dp = job.parallel.tp, job.parallel.pp, job.parallel.dp or 1
-    if per_node % tp:
-        return f"{path}.parallel.tp", f"does not divide the {per_node} GPUs of a node"
-    gpus = tp * pp * dp
+    degrees = {name: getattr(job.parallel, name) or 1 for name in ("tp", "pp", "cp", "dp")}
+    gpus = prod(degrees.values())
     nodes = -(-gpus // per_node)
     if nodes + job.spares <= site.nodes.count:
         return None
     spares = f"{job.spares:,} spare node" + ("" if job.spares == 1 else "s")
-    needed = f"tp {tp} x pp {pp} x dp {dp} = {gpus:,} GPUs and {spares}"
+    shown = " x ".join(f"{name} {n}" for name, n in degrees.items() if n > 1 or name != "cp")
+    needed = f"{shown} = {gpus:,} GPUs and {spares}"
     return (
         f"{path}.parallel",
         f"{needed} need {nodes + job.spares:,} nodes, {name} has {site.nodes.count:,}",

@@ -40,10 +40,7 @@ _DIMENSIONS = {
 def _model(value: Any) -> str | Shape:
     """Read the name of a model of the catalogue, or the dimensions themselves."""
     if not isinstance(value, Mapping):
-        known = str(sheet("model").read(value))
-        if "experts" in catalog.sheet("model", known):
-            raise ValueError("a mixture of experts, not modelled in a simulation")
-        return known
+        return str(sheet("model").read(value))
     given = {"kv_heads": value.get("heads"), "swiglu": True, "tied": False, **value}
     if given.keys() != _DIMENSIONS.keys():
         raise ValueError(f"allowed a model of the catalogue or all of {', '.join(_DIMENSIONS)}")
@@ -53,15 +50,24 @@ def _model(value: Any) -> str | Shape:
             dimensions[key] = leaf.read(given[key])
         except ValueError as error:
             raise ValueError(f"{key}: {error}") from None
-    return Shape(**dimensions)
+    shape = Shape(**dimensions)
+    if shape.hidden % shape.heads or shape.heads % shape.kv_heads:
+        raise ValueError("allowed hidden a multiple of heads, and heads of kv_heads")
+    return shape
 
 
 class Parallel(Part):
-    """Degrees of parallelism; dp None means as many replicas as the nodes allow."""
+    """Degrees of parallelism; dp None means as many replicas as the nodes allow.
+
+    `cp` GPUs share a sequence; the experts of a mixture are spread over `ep` of the GPUs that
+    hold the same layers.
+    """
 
     tp: Annotated[int, whole(1, 64)]
     pp: Annotated[int, whole(1, 1024)]
     dp: Annotated[int | None, whole(1, 1_000_000)] = None
+    cp: Annotated[int, whole(1, 1024)] = 1
+    ep: Annotated[int, whole(1, 1024)] = 1
 
 
 class Target(Part):
@@ -116,7 +122,9 @@ def _preset(value: Any) -> Any:
 class Job(Part):
     """One training run. `batch` counts sequences of `sequence` tokens over all replicas.
 
-    `spares` nodes wait beside the job; `site` None lets the scheduler choose.
+    `interleave` is the chunks of the model on each stage. `recompute`, `sharding`, `schedule` and
+    `precision` are the words of an estimate. `spares` nodes wait beside the job; `site` None lets
+    the scheduler choose.
     """
 
     name: Annotated[str, name()]
@@ -128,23 +136,16 @@ class Job(Part):
     micro_batch: Annotated[int, whole(1, 4096)] = 1
     sequence: Annotated[int, whole(1, 10**7)]
     interleave: Annotated[int, whole(1, 64)] = 1
-    precision: Annotated[str, choice("bf16", only=True)] = "bf16"
+    precision: Annotated[str, choice("bf16", "fp16", "fp8", "nvfp4")] = "bf16"
+    recompute: Annotated[str, choice("auto", "none", "selective", "full")] = "auto"
+    sharding: Annotated[str, choice("none", "zero1", "zero2", "zero3")] = "zero1"
+    schedule: Annotated[str, choice("1f1b", "zero-bubble", "dualpipe")] = "1f1b"
     activity: Annotated[str, choice("pretrain", "finetune")] = "pretrain"
     target: Target | None = None
     spares: Annotated[int, whole(0, 500_000)] = 0
     checkpoint: Checkpoint = Checkpoint()
     recovery: Annotated[Recovery, BeforeValidator(_preset, json_schema_input_type=str | Recovery)]
     evaluation: Evaluation | None = None
-
-    @property
-    def shape(self) -> Shape:
-        """Dimensions of the model, from the catalogue unless they were given."""
-        if isinstance(self.model, Shape):
-            return self.model
-        known = catalog.sheet("model", self.model)
-        values: dict[str, Any] = {key: int(known[key]) for key in _DIMENSIONS}
-        flags = {key: bool(values[key]) for key in ("swiglu", "tied")}
-        return Shape(**{**values, **flags})
 
 
 class Entry(Part):

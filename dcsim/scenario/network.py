@@ -6,9 +6,13 @@ from dcsim.scenario.fields import Part, choice, number, quantity, sheet
 
 
 class Network(Part):
-    """Rail-optimised Clos: one switch type, one link rate."""
+    """Rail-optimised Clos: one switch type, one link rate.
+
+    `routing` spreads packets over all paths (adaptive), or keeps each flow on one (ecmp).
+    """
 
     fabric: Annotated[str, choice("rail-clos", only=True)] = "rail-clos"
     switch: Annotated[str, sheet("switch")] = "sn5600"
     link_byte_per_s: Annotated[float, quantity("data_rate", "1 Gbit/s", "10 Tbit/s")] = 50e9
     oversubscription: Annotated[float, number(1, 16)] = 1.0
+    routing: Annotated[str, choice("adaptive", "ecmp")] = "adaptive"

@@ -23,7 +23,7 @@ the shortest. PAT, which gathers in a logarithm of steps where each domain has o
 libraries for expert parallelism such as DeepEP are left out.
 Accuracy against published nccl-tests, as the median of a group's errors: in a domain 3% from 64 MiB
 and 0.6% from 1 GiB on; between nodes of eight H100 or H200 on InfiniBand or RoCE 0.2% to 12% from
-1 GiB on, 30% too fast where one GPU and NIC of a node take part or a launch was slow, 20% to 40%
+1 GiB on, 30% too fast where one GPU and NIC of a node take part or a launch was slow, 10% to 40%
 too fast below 64 MiB. SimAI's table of what rings reach, read as all-gathers by 16 to 1,024 GPUs of
 16 MiB to 16 GiB, within 30%, 10% in the mean.
 Between two NVL72 racks all-reduces 20% to 50%, all-to-alls 74% too fast. On EFA and TCPXO, whose

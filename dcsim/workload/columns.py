@@ -14,11 +14,15 @@ def rows_of(record: _Record, rows: Any) -> _Record:
 
 
 def gathered(records: Sequence[_Record], index: Any) -> _Record:
-    """Return `records[i]` for each i of *index*, an array for each field."""
+    """Return `records[i]` for each i of *index*: an array for each field that differs."""
     return _like(
         records[0],
         (
-            gathered(field, index) if isinstance(field[0], tuple) else np.asarray(field)[index]
+            gathered(field, index)
+            if isinstance(field[0], tuple)
+            else field[0]
+            if all(value == field[0] for value in field)
+            else np.asarray(field)[index]
             for field in zip(*records, strict=True)
         ),
     )

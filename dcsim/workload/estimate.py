@@ -9,7 +9,7 @@ a benchmark: where the software is not named, the high end of the interval is th
 with the kernels of 2023 and no traffic hidden.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +18,13 @@ import numpy.typing as npt
 from dcsim import catalog
 from dcsim.errors import InputError
 from dcsim.workload.columns import filled, joined, rows_of
+from dcsim.workload.contention import shares_of
 from dcsim.workload.interval import interval
 from dcsim.workload.layer import Law
-from dcsim.workload.layout import Exchange, Layout, Recompute, Schedule, Sharding
-from dcsim.workload.legality import Case, legal, reason
+from dcsim.workload.layout import CODES, Layout, Recompute
+from dcsim.workload.legality import Cut, legal, reason
 from dcsim.workload.machine import law_of
-from dcsim.workload.memory import Memory, memory
+from dcsim.workload.memory import Memory, least_that_fits
 from dcsim.workload.model import (
     Real,
     Shape,
@@ -35,13 +36,14 @@ from dcsim.workload.named import (
     MODEL,
     SYSTEM,
     Coded,
+    System,
     coded,
     made,
     picked,
     shape_named,
     system_named,
 )
-from dcsim.workload.options import BY_NAME, EXCHANGES, OPTIONS, SCHEDULES, Value
+from dcsim.workload.options import BY_NAME, OPTIONS, Value
 from dcsim.workload.step import Parts, step_of
 
 Ints = npt.NDArray[np.int64]
@@ -50,7 +52,8 @@ Column = Value | Sequence[Value] | npt.NDArray[Any]
 CHUNK = 4096
 """Rows at a time, so that arrays stay in the cache."""
 _MICRO_BATCHES_PER_STAGE = 4
-_AUTO = len(Recompute)
+_OF_ROW = tuple(option.name for option in OPTIONS if option.name not in (*MODEL, *SYSTEM))
+"""The options that say neither of which shape nor on which system."""
 
 
 class Estimate(NamedTuple):
@@ -126,24 +129,23 @@ def table(columns: Mapping[str, Column]) -> Table:
     problems += _out_of_range(asked, count)
     rows = np.delete(np.arange(count), [problem.row for problem in problems])
     of_system = by_system.row_key[rows]
-    found = []
+    found: list[_Part] = []
     for key in np.unique(of_system):
         mine = rows[of_system == key]
-        here = {name: _taken(column, mine) for name, column in asked.items()}
+        here = {name: _taken(asked[name], mine) for name in _OF_ROW}
         shape = picked(models, by_model.row_key[mine])
-        machine, software, untuned, spread = systems[key]
-        gpus = np.asarray(here["gpus"])
-        case = Case(shape, _layout(here), machine, software, untuned, spread, gpus)
-        good = np.broadcast_to(legal(case), mine.shape)
+        domain_count = systems[key].machine.domain_count
+        cut = Cut(shape, _layout(here), domain_count, np.asarray(here["gpus"]))
+        good = np.broadcast_to(legal(cut), mine.shape)
         wrong = np.flatnonzero(~good)
-        problems += [Problem(int(mine[row]), reason(rows_of(case, row))) for row in wrong]
+        problems += [Problem(int(mine[row]), reason(rows_of(cut, row))) for row in wrong]
         if good.any():
-            found.append(_estimates(mine, case, good, here["attention"]))
+            found += _estimates(mine, cut, systems[key], good, here["attention"])
     if not found:
         return Table(rows[:0], None, None, tuple(sorted(problems)))
     kept, layout, estimates = _Part(*joined(found))
     order = np.argsort(kept)
-    if len(found) > 1:
+    if np.any(order[1:] < order[:-1]):
         layout, estimates = rows_of(layout, order), rows_of(estimates, order)
     return Table(kept[order], layout, estimates, tuple(sorted(problems)))
 
@@ -156,21 +158,20 @@ class _Part(NamedTuple):
     estimate: Estimate
 
 
-def _estimates(rows: Ints, case: Case, good: Any, attention: Any) -> _Part:
-    """Return the estimates of the rows of one system that are legal, a chunk at a time."""
+def _estimates(rows: Ints, cut: Cut, system: System, good: Any, attention: Any) -> Iterator[_Part]:
+    """Yield the estimates of the rows of one system that are legal, a chunk at a time."""
     kept = np.flatnonzero(good)
     if len(kept) < len(rows):
-        case, attention = rows_of(case, kept), _taken(attention, kept)
+        cut, attention = rows_of(cut, kept), _taken(attention, kept)
     causal = np.asarray(attention) == "causal"
     law = law_of(catalog.sheet("step", "law"))
-    parts = []
     for begin in range(0, len(kept), CHUNK):
         at = slice(begin, begin + CHUNK)
-        found = estimated(rows_of(case, at), _taken(causal, at), law)
-        parts.append(filled(found, len(kept[at])))
-    found = joined(parts)
-    layout = filled(case.layout._replace(recompute=found.recompute), len(kept))
-    return _Part(rows[kept], layout, found)
+        chunk = rows_of(cut, at)
+        found = estimated(chunk, system, _taken(causal, at), law)
+        layout = chunk.layout._replace(recompute=found.recompute)
+        part = _Part(rows[kept[at]], layout, found)
+        yield filled(part, len(part.rows))
 
 
 def _out_of_range(asked: Mapping[str, Any], count: int) -> list[Problem]:
@@ -193,19 +194,21 @@ def _out_of_range(asked: Mapping[str, Any], count: int) -> list[Problem]:
 
 
 def _unnamed(by: Coded, wrong: list[str]) -> list[Problem]:
-    return [Problem(row, wrong[key]) for row, key in enumerate(by.row_key) if wrong[key]]
+    rows = np.flatnonzero(np.array([bool(text) for text in wrong])[by.row_key])
+    return [Problem(row, wrong[by.row_key[row]]) for row in rows.tolist()]
 
 
-def estimated(case: Case, causal: Real, law: Law) -> Estimate:
-    """Return the estimates of cases that are legal."""
-    shape, layout, machine = case.shape, case.layout, case.machine
-    layout = layout._replace(recompute=_least_that_fits(case))
-    parts = step_of(shape, layout, machine, case.software, law).parts
-    held, step_s = memory(shape, layout), parts.step_s
-    ends = interval(step_s, case.spread, case.gpus, shape.experts > 0)
+def estimated(cut: Cut, system: System, causal: Real, law: Law) -> Estimate:
+    """Return the estimates of cuts that are legal, on one system."""
+    shape, machine = cut.shape, system.machine
+    layout, held = least_that_fits(shape, cut.layout, machine.hbm_byte)
+    shares = shares_of(layout, machine.domain_count, system.tier)
+    parts = step_of(shape, layout, machine, system.software, law, shares).parts
+    step_s = parts.step_s
+    ends = interval(step_s, system.spread, cut.gpus, shape.experts > 0)
     untuned_s = step_s
-    if case.untuned != case.software:
-        untuned_s = step_of(shape, layout, machine, case.untuned, law).parts.step_s
+    if system.untuned != system.software:
+        untuned_s = step_of(shape, layout, machine, system.untuned, law, shares).parts.step_s
     flop = flop_per_token(shape, layout.sequence, causal)
     again = np.where(layout.recompute == Recompute.FULL, _forward_flop(shape, layout, causal), 0.0)
     tokens_per_s = layout.tokens_count / step_s
@@ -227,18 +230,6 @@ def estimated(case: Case, causal: Real, law: Law) -> Estimate:
     )
 
 
-def _least_that_fits(case: Case) -> Real:
-    """Return the recomputation asked for, or where it is left open the least that fits."""
-    asked, shape = case.layout.recompute, case.shape
-    if not np.any(asked == _AUTO):
-        return asked
-    chosen: Any = Recompute.FULL
-    for level in (Recompute.SELECTIVE, Recompute.NONE):
-        held = memory(shape, case.layout._replace(recompute=level)).total_byte
-        chosen = np.where(held <= case.machine.hbm_byte, level, chosen)
-    return np.where(asked == _AUTO, chosen, asked)
-
-
 def _forward_flop(shape: Shape, layout: Layout, causal: Real) -> Real:
     """Return the model FLOPs of the forward pass of all layers on one token."""
     attention = attention_flop_per_token(shape, layout.sequence, causal)
@@ -247,7 +238,7 @@ def _forward_flop(shape: Shape, layout: Layout, causal: Real) -> Real:
 
 def _layout(asked: Mapping[str, Any]) -> Layout:
     """Return the layouts; replicas follow from the GPUs, the batch from the stages if not given."""
-    count = {o.name: np.asarray(asked[o.name]) for o in OPTIONS if o.is_count}
+    count = {o.name: np.asarray(asked[o.name]) for o in OPTIONS if o.name in asked and o.is_count}
     replica = count["tp"] * count["pp"] * count["cp"]
     dp = np.maximum(1, count["gpus"] // replica)
     usual = dp * count["mbs"] * _MICRO_BATCHES_PER_STAGE * count["pp"]
@@ -261,12 +252,10 @@ def _layout(asked: Mapping[str, Any]) -> Layout:
         vpp=count["vpp"],
         cp=count["cp"],
         ep=count["ep"],
-        sharding=_coded(asked["sharding"], {level.name.lower(): level for level in Sharding}),
-        recompute=_coded(
-            asked["recompute"], {level.name.lower(): level for level in Recompute} | {"auto": _AUTO}
-        ),
-        schedule=_coded(asked["schedule"], dict(zip(SCHEDULES, Schedule, strict=True))),
-        exchange=_coded(asked["cp_exchange"], dict(zip(EXCHANGES, Exchange, strict=True))),
+        sharding=_coded(asked["sharding"], CODES["sharding"]),
+        recompute=_coded(asked["recompute"], CODES["recompute"]),
+        schedule=_coded(asked["schedule"], CODES["schedule"]),
+        exchange=_coded(asked["cp_exchange"], CODES["cp_exchange"]),
         shards=count["shards"],
         token_nodes=count["token_nodes"],
     )

@@ -107,6 +107,8 @@ def fabric_of(links: Sheet, line_byte_per_s: Real, network: Network, gpus_per_no
     simple = ring[-1]._replace(slices_count=nccl["slices_count"], fill_s=fill_s["domain"])
     nvls = Protocol(nccl["nvls_launch_s"], 0.0, nccl["nvls_network_hop_s"])
     tree_nvls = nvls._replace(rate_frac=tree[-1].rate_frac, fill_s=fill_s["network"])
+    crossing_s = nccl["tree_crossing_s"]
+    tree, (tree_nvls,) = _slower(tree, crossing_s), _slower((tree_nvls,), crossing_s)
     return Fabric(
         domain_byte_per_s=ring_byte_per_s,
         nic_byte_per_s=network.nics_count
@@ -122,6 +124,11 @@ def fabric_of(links: Sheet, line_byte_per_s: Real, network: Network, gpus_per_no
         exchange=(ring[-1]._replace(fill_s=fill_s["exchange"]),),
         plateau_x=nccl["ring_plateau_x"],
     )
+
+
+def _slower(protocols: Protocols, hop_s: float) -> Protocols:
+    """Return *protocols* that take so much more for each hop between domains."""
+    return tuple(p._replace(network_hop_s=p.network_hop_s + hop_s) for p in protocols)
 
 
 def _protocols(nccl: Sheet, algorithm: str) -> Protocols:

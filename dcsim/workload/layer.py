@@ -26,6 +26,7 @@ from dcsim.workload.collectives import (
     all_to_all_s,
     reduce_scatter_s,
 )
+from dcsim.workload.contention import WHOLE, Shares
 from dcsim.workload.fabric import Fabric
 from dcsim.workload.layout import Exchange, Layout, Recompute, Schedule
 from dcsim.workload.model import (
@@ -58,7 +59,6 @@ class Machine(NamedTuple):
     hbm_byte: Real
     domain_count: Real  # GPUs on one NVLink switch
     fabric: Fabric
-    gradient_share: Real = 1.0  # of its NIC, that a ring of gradients gets
     fit_clock_frac: Real = 1.0  # of the highest clock, at the power cap
 
 
@@ -177,7 +177,14 @@ def slot_tokens(layout: Layout) -> Real:
     return layout.micro_batch * layout.sequence / layout.cp
 
 
-def layer_of(shape: Shape, layout: Layout, machine: Machine, software: Software, law: Law) -> Layer:
+def layer_of(
+    shape: Shape,
+    layout: Layout,
+    machine: Machine,
+    software: Software,
+    law: Law,
+    shares: Shares = WHOLE,
+) -> Layer:
     """Return the mean layer of *shape* as *layout* cuts it."""
     chip = chip_of(machine, software, law)
     products, last_s = _layer_products(shape, layout, chip, software)
@@ -207,8 +214,8 @@ def layer_of(shape: Shape, layout: Layout, machine: Machine, software: Software,
         again_elementwise_s,
         np.maximum(0.0, law.layer_host_s - busy_s),
         _tensor_traffic_s(shape, layout, machine, software, law),
-        _context_traffic_s(shape, layout, machine, law, sum(attention)),
-        _expert_traffic_s(shape, layout, machine, law),
+        _context_traffic_s(shape, layout, machine, law, sum(attention), shares.context),
+        _expert_traffic_s(shape, layout, machine, law, shares.experts),
     )
 
 
@@ -329,11 +336,10 @@ def _tensor_traffic_s(
     size = slot_tokens(layout) * shape.hidden * HIDDEN_BYTE
     gather_s = all_gather_s(fabric, size, tp, near)
     spread = software.sequence_parallel > 0
-    scatter_s = np.where(
-        spread,
-        reduce_scatter_s(fabric, size, tp, near),
-        all_reduce_s(fabric, size, tp, near, trees=software.trees),
-    )
+    scatter_s = reduce_scatter_s(fabric, size, tp, near)
+    if not np.all(spread):
+        whole_s = all_reduce_s(fabric, size, tp, near, trees=software.trees)
+        scatter_s = np.where(spread, scatter_s, whole_s)
     gather_s = np.where(spread, gather_s, 0.0)
     forward = np.where(layout.recompute == Recompute.FULL, 4, 2)
     behind_weights = np.where(software.hides_reductions, law.contention_frac, 1.0)
@@ -345,31 +351,37 @@ def _tensor_traffic_s(
 
 
 def _context_traffic_s(
-    shape: Shape, layout: Layout, machine: Machine, law: Law, attend_s: Real
+    shape: Shape, layout: Layout, machine: Machine, law: Law, attend_s: Real, share: Real
 ) -> Real:
     """Return the exposed seconds: keys and values forward, and with their gradients backward.
 
     A ring passes them on beside attention; an all-gather stands before it.
     """
     cp = layout.cp
+    if np.all(cp == 1):
+        return 0.0
     near = np.minimum(cp, np.maximum(1, machine.domain_count // layout.tp))
     size = cp * slot_tokens(layout) * 2 * kv_width(shape) / layout.tp * HIDDEN_BYTE
-    traffic_s = 3 * all_gather_s(machine.fabric, size, cp, near)
+    traffic_s = 3 * all_gather_s(machine.fabric, size, cp, near, share)
     hidden_s = np.where(layout.exchange == Exchange.RING, np.minimum(traffic_s, attend_s), 0.0)
     return traffic_s - (1 - law.contention_frac) * hidden_s
 
 
-def _expert_traffic_s(shape: Shape, layout: Layout, machine: Machine, law: Law) -> Real:
+def _expert_traffic_s(
+    shape: Shape, layout: Layout, machine: Machine, law: Law, share: Real
+) -> Real:
     """Return the exposed seconds of sending tokens to their experts and back, either way.
 
     DualPipe hides it behind the other direction's work. With a limit of nodes a token travels
     once to each node, and on NVLink within it.
     """
+    if np.all(layout.ep == 1):
+        return 0.0
     ep, near = layout.ep, np.maximum(1, machine.domain_count // (layout.tp * layout.cp))
     copies = np.where(
         layout.token_nodes > 0, np.minimum(shape.top_k, layout.token_nodes), shape.top_k
     )
     size = slot_tokens(layout) / layout.tp * copies * shape.hidden * HIDDEN_BYTE
     mixed = mixture_layers(shape) / shape.layers
-    traffic_s = 4 * mixed * all_to_all_s(machine.fabric, size, ep, np.minimum(ep, near))
+    traffic_s = 4 * mixed * all_to_all_s(machine.fabric, size, ep, np.minimum(ep, near), share)
     return traffic_s * np.where(layout.schedule == Schedule.DUALPIPE, law.contention_frac, 1.0)

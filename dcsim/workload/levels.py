@@ -13,17 +13,18 @@ from dcsim.workload.layer import Law, Machine, Software
 from dcsim.workload.layout import Layout
 from dcsim.workload.machine import software_of
 from dcsim.workload.model import Shape
-from dcsim.workload.step import StepTime, step_of, step_time
+from dcsim.workload.step import StepTime, step_of
 
 TUNED, UNTUNED = "megatron-core", "untuned"
 """The software of a job, and what bounds it where nobody says which it is."""
 _LENGTHS = (
-    *("clocked_s", "head_s", "mean_clocked_s", "held_s", "tp_s", "pp_s"),
+    *("clocked_s", "head_s", "mean_clocked_s", "held_s", "tp_s", "group_s"),
+    *("pp_s", "drain_s"),
     *("dp_s", "dp_window_s", "fixed_s", "jitter_s"),
 )
 
 
-def step_at(
+def step_factor(
     level: str,
     shape: Shape,
     layout: Layout,
@@ -31,24 +32,24 @@ def step_at(
     software: Software,
     law: Law,
     gpu: Sheet,
-) -> StepTime:
-    """Return the step of one legal layout in bf16 at one of `catalog.LEVELS`.
+    precision: str,
+) -> float:
+    """Return how much longer the step of a layout is at one of `catalog.LEVELS` than at typical.
 
     *software* is `TUNED` as it runs on *gpu*.
     """
-    step = step_time(shape, layout, machine, software, law)
     if level == "typical":
-        return step
-    spread = spread_of(gpu, catalog.sheet("software", TUNED), "bf16")
+        return 1.0
+    spread = spread_of(gpu, catalog.sheet("software", TUNED), precision)
     ends = interval(1.0, spread, layout.gpus_count, shape.experts > 0)
     if level == "low":
-        return scaled(step, float(ends.low_s))
+        return float(ends.low_s)
     untuned = software_of(catalog.sheet("software", UNTUNED), gpu, law)
     untuned_s, tuned_s = (
         float(step_of(shape, layout, machine, stack, law).parts.step_s)
         for stack in (untuned, software)
     )
-    return scaled(step, float(ends.high_s) * max(1.0, untuned_s / tuned_s))
+    return float(ends.high_s) * max(1.0, untuned_s / tuned_s)
 
 
 def scaled(step: StepTime, factor: float) -> StepTime:

@@ -22,11 +22,13 @@ def law_of(sheet: Sheet) -> Law:
     return Law(**{name: sheet[name] for name in Law._fields})
 
 
-def machine_of(gpu: Sheet, node: Sheet, precision: str, law: Law, network: Network) -> Machine:
-    """Return the machine of a GPU in such nodes with these NICs.
+def precisions_of(gpu: Sheet) -> list[str]:
+    """Return the precisions that a GPU has units for."""
+    return [name for name in _OPERAND_BYTE if f"peak_{name}_flop_per_s" in gpu]
 
-    Raises KeyError where the GPU has no such precision.
-    """
+
+def machine_of(gpu: Sheet, node: Sheet, precision: str, law: Law, network: Network) -> Machine:
+    """Return the machine of a GPU in such nodes with these NICs; see `precisions_of`."""
     peak, reached = (f"{name.format(precision)}" for name in ("peak_{}_flop_per_s", "gemm_{}_frac"))
     bf16_flop_per_s = gpu["peak_bf16_flop_per_s"] * gpu["gemm_bf16_frac"]
     return Machine(
@@ -44,13 +46,13 @@ def machine_of(gpu: Sheet, node: Sheet, precision: str, law: Law, network: Netwo
 
 
 def machine_of_site(
-    gpu: Sheet, node: Sheet, law: Law, link_byte_per_s: float, gradient_share: float = 1.0
+    gpu: Sheet, node: Sheet, precision: str, law: Law, link_byte_per_s: float
 ) -> Machine:
-    """Return the machine of simulated nodes in bf16, whose clocks the power cap lowers."""
+    """Return the machine of simulated nodes, whose clocks the power cap lowers."""
     nics = network_of(node)
     network = nics._replace(nic_byte_per_s=min(nics.nic_byte_per_s, link_byte_per_s))
-    machine = machine_of(gpu, node, "bf16", law, network)
-    return machine._replace(gradient_share=gradient_share, fit_clock_frac=capped_clock_frac(gpu))
+    machine = machine_of(gpu, node, precision, law, network)
+    return machine._replace(fit_clock_frac=capped_clock_frac(gpu))
 
 
 def software_of(sheet: Sheet, gpu: Sheet, law: Law, gradient_byte: float = 4.0) -> Software:

@@ -56,12 +56,19 @@ def activation_byte_per_token(shape: Shape, recompute: Real) -> Real:
     kept = 2 * h + 2 * q + 2 * k + (1 + shape.gated) * ffn
     again = 2 * h + ffn
     dropout = np.where(shape.gated, 0, 2 * h)
-    whole = 2.0 * (kept + again) + dropout
-    return np.select(
-        [recompute == Recompute.NONE, recompute == Recompute.SELECTIVE],
-        [whole, 2.0 * kept],
-        2.0 * h,
-    )
+    some = np.where(recompute == Recompute.NONE, 2.0 * again + dropout, 0.0) + 2.0 * kept
+    return np.where(recompute == Recompute.FULL, 2.0 * h, some)
+
+
+class _Stage(NamedTuple):
+    """One stage: what its memory is, recomputation apart."""
+
+    weights_byte: Real
+    gradients_byte: Real
+    optimizer_byte: Real
+    buffers_byte: Real
+    tokens: Real  # of a micro-batch, on one GPU
+    in_flight: Real  # micro-batches times layers
 
 
 def memory_of_stage(shape: Shape, layout: Layout, stage: Real) -> Memory:
@@ -70,38 +77,72 @@ def memory_of_stage(shape: Shape, layout: Layout, stage: Real) -> Memory:
     A stage keeps `pp - stage` micro-batches in flight, with interleaving (pp - 1)/vpp of one more;
     DualPipe keeps pp + 1 and two copies of the weights on every stage.
     """
-    stages = stages_of(shape, layout)
+    return _memory(_stage(shape, layout, stage), shape, layout.recompute)
+
+
+def memory(shape: Shape, layout: Layout) -> Memory:
+    """Return the bytes of the stage that needs most: the first, or where the loss is the last."""
+    return _most(_ends(shape, layout), shape, layout.recompute)
+
+
+def least_that_fits(shape: Shape, layout: Layout, hbm_byte: Real) -> tuple[Layout, Memory]:
+    """Return *layout* with the least recomputation that fits, or FULL, where it is AUTO; its bytes.
+
+    *hbm_byte* is the memory of a GPU.
+    """
+    ends, asked = _ends(shape, layout), layout.recompute
+    if np.any(asked == Recompute.AUTO):
+        chosen: Real = Recompute.FULL
+        for level in (Recompute.SELECTIVE, Recompute.NONE):
+            chosen = np.where(_most(ends, shape, level).total_byte <= hbm_byte, level, chosen)
+        layout = layout._replace(recompute=np.where(asked == Recompute.AUTO, chosen, asked))
+    return layout, _most(ends, shape, layout.recompute)
+
+
+def _ends(shape: Shape, layout: Layout) -> tuple[_Stage, _Stage]:
+    return _stage(shape, layout, 0), _stage(shape, layout, layout.pp - 1)
+
+
+def _most(ends: tuple[_Stage, _Stage], shape: Shape, recompute: Real) -> Memory:
+    first, last = (_memory(stage, shape, recompute) for stage in ends)
+    more = last.total_byte > first.total_byte
+    return Memory(*(np.where(more, b, a) for a, b in zip(first, last, strict=True)))
+
+
+def _memory(stage: _Stage, shape: Shape, recompute: Real) -> Memory:
+    held = activation_byte_per_token(shape, recompute) * stage.in_flight
+    if np.any(full := recompute == Recompute.FULL):
+        whole = activation_byte_per_token(shape, Recompute.NONE)
+        held = held + np.where(full, whole, 0.0)
+    return Memory(
+        stage.weights_byte,
+        stage.gradients_byte,
+        stage.optimizer_byte,
+        stage.tokens * held,
+        stage.buffers_byte,
+    )
+
+
+def _stage(shape: Shape, layout: Layout, stage: Real) -> _Stage:
+    stages, of_layer = stages_of(shape, layout), local_layer_params(shape, layout)
     last, dual = stage == layout.pp - 1, layout.schedule == Schedule.DUALPIPE
     layers = np.where(last, stages.last_layers, stages.most_layers)
     ends = np.where(stage == 0, 1, 0) + np.where(
         last, np.where(layout.pp == 1, 1 - shape.tied, 1), 0
     )
-    whole = (layers * local_layer_params(shape, layout)) + ends * head_params(shape) / layout.tp
+    whole = layers * of_layer + ends * head_params(shape) / layout.tp
     experts, sharding = layers * local_expert_params(shape, layout), layout.sharding
     spread = (whole - experts) / layout.shard_ranks + experts / layout.expert_shard_ranks
     tokens = layout.micro_batch * layout.sequence / layout.cp / layout.tp
     behind = np.minimum(layout.pp - stage, layout.micro_batches)
     behind = behind + np.where(layout.vpp > 1, (layout.pp - 1) / layout.vpp, 0.0)
-    in_flight = np.where(dual, layout.pp + 1, behind)
-    held = tokens * activation_byte_per_token(shape, layout.recompute)
-    again = tokens * activation_byte_per_token(shape, Recompute.NONE)
-    at_work = np.where(layout.recompute == Recompute.FULL, again, 0.0)
-    gathered = np.where(
-        sharding == Sharding.ZERO3, 2 * WEIGHT_BYTE * local_layer_params(shape, layout), 0.0
-    )
+    gathered = np.where(sharding == Sharding.ZERO3, 2 * WEIGHT_BYTE * of_layer, 0.0)
     logits = np.where(last, _LOGIT_BYTE * tokens * shape.vocab, 0.0)
-    return Memory(
+    return _Stage(
         WEIGHT_BYTE * np.where(sharding >= Sharding.ZERO3, spread, whole) * np.where(dual, 2, 1),
         GRADIENT_BYTE * np.where(sharding >= Sharding.ZERO2, spread, whole),
         OPTIMIZER_BYTE * np.where(sharding >= Sharding.ZERO1, spread, whole),
-        layers * held * in_flight + at_work,
         RESERVE_BYTE + gathered + logits,
+        tokens,
+        layers * np.where(dual, layout.pp + 1, behind),
     )
-
-
-def memory(shape: Shape, layout: Layout) -> Memory:
-    """Return the bytes of the stage that needs most: the first, or where the loss is the last."""
-    first = memory_of_stage(shape, layout, 0)
-    last = memory_of_stage(shape, layout, layout.pp - 1)
-    more = last.total_byte > first.total_byte
-    return Memory(*(np.where(more, b, a) for a, b in zip(first, last, strict=True)))

@@ -90,11 +90,13 @@ def kv_width(shape: Shape) -> Real:
 def attention_params(shape: Shape) -> Real:
     """Return the matrix parameters of one layer's attention."""
     q, out = query_width(shape), context_width(shape)
+    plain = shape.hidden * (q + 2 * kv_width(shape)) + out * shape.hidden
+    if not np.any(shape.kv_rank):
+        return plain
     ranked = shape.hidden * (shape.q_rank + shape.kv_rank + shape.rope_dim)
     ranked = ranked + np.where(shape.q_rank > 0, shape.q_rank, shape.hidden) * q
-    ranked = ranked + shape.kv_rank * (shape.heads * shape.head_dim + out)
-    plain = shape.hidden * (q + 2 * kv_width(shape))
-    return np.where(shape.kv_rank > 0, ranked, plain) + out * shape.hidden
+    ranked = ranked + shape.kv_rank * (shape.heads * shape.head_dim + out) + out * shape.hidden
+    return np.where(shape.kv_rank > 0, ranked, plain)
 
 
 def block_params(shape: Shape, width: Real) -> Real:

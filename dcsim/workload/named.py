@@ -10,21 +10,24 @@ import numpy.typing as npt
 from dcsim import catalog
 from dcsim.errors import InputError, ScenarioError
 from dcsim.workload.columns import gathered
+from dcsim.workload.contention import Tier, tier_of
 from dcsim.workload.fabric import Network, network_of, parse_network
 from dcsim.workload.hf_config import read_hf_config
 from dcsim.workload.interval import Spread, spread_of
 from dcsim.workload.layer import Machine, Software
 from dcsim.workload.levels import TUNED, UNTUNED
-from dcsim.workload.machine import law_of, machine_of, software_of
+from dcsim.workload.machine import law_of, machine_of, precisions_of, software_of
 from dcsim.workload.model import Shape, shape_of
-from dcsim.workload.options import PRECISIONS, SHAPE
+from dcsim.workload.options import SHAPE
 
 MODEL = ("model", *SHAPE)
-SYSTEM = ("gpu", "precision", "network", "software")
+SYSTEM = (*("gpu", "precision", "network", "fabric", "oversubscription", "routing", "software"),)
 """The options that name a shape, and those that name a system."""
 
 _GPT_VOCAB = 51_200  # of Megatron-LM's GPTs [Narayanan et al. 2021]: 50,257 padded
 _GPT_FFN_X = 4  # of their hidden width
+
+_FEW = 8
 
 
 class System(NamedTuple):
@@ -34,6 +37,7 @@ class System(NamedTuple):
     """
 
     machine: Machine
+    tier: Tier
     software: Software
     untuned: Software
     spread: Spread
@@ -48,15 +52,34 @@ class Coded(NamedTuple):
 
 def coded(asked: Mapping[str, Any], options: Sequence[str], count: int) -> Coded:
     """Return what *options* say in *count* rows; a single value counts for every row."""
-    columns = [asked[name] for name in options]
-    varying = [name for name, column in zip(options, columns, strict=True) if np.ndim(column)]
-    if not varying:
-        return Coded((tuple(columns),), np.zeros(count, np.int64))
-    place: dict[tuple[Any, ...], int] = {}
-    rows = zip(*(np.asarray(asked[name]).tolist() for name in varying), strict=True)
-    row_key = np.fromiter((place.setdefault(key, len(place)) for key in rows), np.int64, count)
-    whole = [dict(asked) | dict(zip(varying, key, strict=True)) for key in place]
-    return Coded(tuple(tuple(each[name] for name in options) for each in whole), row_key)
+    keys: list[tuple[Any, ...]] = [()]
+    row_key = np.zeros(count, np.int64)
+    for name in options:
+        if np.ndim(asked[name]) == 0:
+            keys = [(*key, asked[name]) for key in keys]
+            continue
+        values, codes = _numbered(asked[name])
+        both, row_key = np.unique(row_key * len(values) + codes, return_inverse=True)
+        pairs = (divmod(pair, len(values)) for pair in both.tolist())
+        keys = [(*keys[old], values[new]) for old, new in pairs]
+    return Coded(tuple(keys), row_key)
+
+
+def _numbered(column: Any) -> tuple[list[Any], npt.NDArray[np.int64]]:
+    """Return the values of a column, and the number of that of each row."""
+    cells = np.asarray(column)
+    first, codes, left = list[int](), np.empty(len(cells), np.int64), np.arange(len(cells))
+    while len(left) and len(first) < _FEW:  # many times faster than sorting words
+        same = cells[left] == cells[left[0]]
+        codes[left[same]] = len(first)
+        first.append(int(left[0]))
+        left = left[~same]
+    values: list[Any] = cells[first].tolist()
+    if len(left):
+        others, codes_left = np.unique(cells[left], return_inverse=True)
+        codes[left] = codes_left + len(values)
+        values += others.tolist()
+    return values, codes
 
 
 def made(keys: Sequence[tuple[Any, ...]], make: Callable[..., Any]) -> tuple[list[Any], list[str]]:
@@ -112,18 +135,38 @@ def shape_named(model: str, *numbers: int) -> Shape:
     )
 
 
-def system_named(gpu: str, precision: str, network: str, software: str) -> System:
+def system_named(
+    gpu: str,
+    precision: str,
+    network: str,
+    fabric: str,
+    oversubscription: int,
+    routing: str,
+    software: str,
+) -> System:
     """Return the system of a GPU in its reference node. Raises InputError, ScenarioError."""
     sheet = catalog.sheet("gpu", gpu)
     node = catalog.sheet("node", sheet.text("reference_node"))
+    if precision not in (has := precisions_of(sheet)):
+        raise InputError(f"precision {precision}: {gpu} has {', '.join(has)}")
     tuned = catalog.sheet("software", software or TUNED)
     untuned = catalog.sheet("software", software or UNTUNED)
-    has = [name for name in PRECISIONS if f"peak_{name}_flop_per_s" in sheet]
-    if precision not in has:
-        raise InputError(f"precision {precision}: {gpu} has {', '.join(has)}")
     law = law_of(catalog.sheet("step", "law"))
+    nics = _network(network) or network_of(node)
+    radix_count = int(catalog.sheet("switch", sheet.text("reference_switch"))["radix_count"])
+    if not oversubscription <= radix_count // 2:
+        raise InputError(f"oversubscription {oversubscription}: allowed 1 to {radix_count // 2}")
+    tier = tier_of(
+        radix_count,
+        nics.nics_count,
+        int(node["gpus_count"]),
+        is_rail_optimised=fabric == "rail-clos",
+        oversubscription=oversubscription,
+        is_hashed=routing == "ecmp",
+    )
     return System(
-        machine_of(sheet, node, precision, law, _network(network) or network_of(node)),
+        machine_of(sheet, node, precision, law, nics),
+        tier,
         software_of(tuned, sheet, law),
         software_of(untuned, sheet, law),
         spread_of(sheet, tuned, precision),

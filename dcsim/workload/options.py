@@ -1,5 +1,7 @@
 """What an estimate is asked for: one list of options for the command line, tables and Python."""
 
+import re
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from dcsim.errors import InputError
@@ -9,8 +11,54 @@ RECOMPUTES = ("none", "selective", "full", "auto")
 SHARDINGS = ("none", "zero1", "zero2", "zero3")
 SCHEDULES = ("1f1b", "zero-bubble", "dualpipe")
 EXCHANGES = ("ring", "all-gather")
+FABRICS = ("rail-clos", "fat-tree")
+ROUTINGS = ("adaptive", "ecmp")
 ATTENTIONS = ("full", "causal")
 SHAPE = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab", "experts", "top_k")
+ALSO = {
+    "tensor_parallel": "tp",
+    "tensor_model_parallel": "tp",
+    "pipeline_parallel": "pp",
+    "pipeline_model_parallel": "pp",
+    "pipeline_stages": "pp",
+    "context_parallel": "cp",
+    "expert_parallel": "ep",
+    "expert_model_parallel": "ep",
+    "virtual_pipeline": "vpp",
+    "virtual_pipeline_parallel": "vpp",
+    "virtual_pipeline_model_parallel": "vpp",
+    "interleave": "vpp",
+    "micro_batch": "mbs",
+    "microbatch": "mbs",
+    "global_batch": "gbs",
+    "batch": "gbs",
+    "sequence": "seq",
+    "context": "seq",
+    "seqlen": "seq",
+    "activation_checkpointing": "recompute",
+    "recompute_granularity": "recompute",
+    "dtype": "precision",
+    "zero": "sharding",
+    "zero_stage": "sharding",
+    "fsdp": "sharding",
+    "accel": "gpu",
+    "accelerator": "gpu",
+    "gpu_type": "gpu",
+    "accels": "gpus",
+    "accelerators": "gpus",
+    "world": "gpus",
+    "attention_heads": "heads",
+    "key_value_heads": "kv_heads",
+    "query_groups": "kv_heads",
+    "ffn_hidden": "ffn",
+    "intermediate": "ffn",
+    "vocabulary": "vocab",
+    "local_experts": "experts",
+    "experts_per_tok": "top_k",
+    "topk": "top_k",
+}
+"""What others call these options, but for words that say a count: see `meant`."""
+_COUNT_WORDS = frozenset({"n", "num", "number", "of", "size", "count", "degree", "length", "len"})
 MOST_COUNT = 10_000_000
 
 
@@ -55,11 +103,27 @@ OPTIONS = (
     Option("token_nodes", 0, "Most nodes that the experts of a token lie on; by default any."),
     Option("attention", "full", "Attention FLOPs that MFU counts.", ATTENTIONS),
     Option("network", "", "NICs of a node, such as '4x200 Gbit/s'; by default the reference's."),
+    Option("fabric", "rail-clos", "How nodes are cabled to their first switches.", FABRICS),
+    Option("oversubscription", 1, "Bandwidth of nodes over that of the cables above a leaf."),
+    Option("routing", "adaptive", "Packets over all paths, or each flow on one.", ROUTINGS),
     Option("software", "", "Software of the catalogue; by default megatron-core, tuning unknown."),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
 
 Value = int | str
+
+
+def meant(name: str) -> str:
+    """Return the option that *name* most likely means, empty for none.
+
+    Those who write `num_layers`, `micro_batch_size` or `tensor parallelism` mean layers, mbs, tp.
+    """
+    words = re.findall(r"[a-z]+", name.lower().replace("parallelism", "parallel"))
+    plain = "_".join(word for word in words if word not in _COUNT_WORDS)
+    if plain in BY_NAME or plain in ALSO:
+        return ALSO.get(plain, plain)
+    near = get_close_matches(name.lower(), BY_NAME, 1, 0.8)
+    return near[0] if near else ""
 
 
 def read(option: Option, text: str) -> Value:

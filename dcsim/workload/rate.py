@@ -36,39 +36,69 @@ def exposed_dp_s(t: StepTime, network_frac: float) -> float:
 @kernel
 def uniform_step_s(t: StepTime, slowdown: float) -> float:
     """Return the step [s] with every GPU slowed alike, no jitter, all links whole."""
-    slot = t.clocked_s * slowdown + t.held_s + t.tp_s + t.pp_s
+    slot = t.clocked_s * slowdown + t.held_s + t.tp_s + t.group_s + t.pp_s
     pipeline = (t.micro_batches + (t.stages - 1) / t.interleave) * slot
     head = t.micro_batches * t.head_s * slowdown
     return pipeline + head + exposed_dp_s(t, 1.0) + t.fixed_s
 
 
 @kernel
+def waits_s(t: StepTime, hop_frac: F64, group_frac: F64) -> F64:
+    """Return what does not follow the clock in a slot of each stage of each group, [group, stage].
+
+    Shares of the NICs, in (0, 1]: *hop_frac* of the hop from each stage to the next, from the last
+    to the first; *group_frac* of the traffic of the ranks that are in step. A slot sends once
+    either way, and waits for either.
+    """
+    groups, stages = hop_frac.shape
+    waits = np.empty((groups, stages))
+    for group in range(groups):
+        before = 1.0 / hop_frac[group, stages - 1]
+        for stage in range(stages):
+            after = 1.0 / hop_frac[group, stage]
+            sent = 0.5 * t.pp_s * (before + after) + t.group_s / group_frac[group, stage]
+            waits[group, stage] = t.held_s + t.tp_s + sent
+            before = after
+    return waits
+
+
+@kernel
+def gradients_s(t: StepTime, ring_frac: F64) -> float:
+    """Return the seconds that gradient traffic adds where rings have these shares, [stage].
+
+    In 1F1B each stage ends its last backward pass before the one below it, so that a slow ring of
+    a later stage has that time to catch up.
+    """
+    added = exposed_dp_s(t, 1.0)
+    for stage in range(ring_frac.shape[0]):
+        ahead = stage * t.drain_s
+        added = max(added, exposed_dp_s(t, ring_frac[stage]) - ahead)
+    return added
+
+
+@kernel
 def step_now(
-    t: StepTime,
-    slowdown: npt.NDArray[np.floating],
-    dp_network_frac: float,
-    pp_network_frac: float,
+    t: StepTime, slowdown: npt.NDArray[np.floating], wait_s: F64, gradients_s: float
 ) -> float:
     """Return the step [s] with the GPUs and links as they are.
 
-    *slowdown* [dp, pp] is highest clock over actual clock of the slowest GPU of each stage of
-    each replica, >= 1; infinite where it stands still. The network's shares are of capacity,
-    in (0, 1].
+    *slowdown* [group, stage] is highest clock over actual clock of the slowest GPU of each stage of
+    each group of ranks in step, >= 1; infinite where it stands still. *wait_s* and *gradients_s*
+    are of the functions of their name.
     """
-    wait = t.held_s + t.tp_s + t.pp_s / pp_network_frac
     last = t.stages - 1
     worst = 0.0
     for replica in range(slowdown.shape[0]):
-        slots = slowdown[replica]
-        slowest = (t.clocked_s + t.head_s) * slots[last] + wait
+        slots, waits = slowdown[replica], wait_s[replica]
+        slowest = (t.clocked_s + t.head_s) * slots[last] + waits[last]
         total = slowest
         for stage in range(last):
-            slot = t.clocked_s * slots[stage] + wait
+            slot = t.clocked_s * slots[stage] + waits[stage]
             total += slot
             slowest = max(slowest, slot)
         others = 0.0 if total == slowest else total - slowest
         worst = max(worst, t.micro_batches * slowest + others / t.interleave)
-    return worst + exposed_dp_s(t, dp_network_frac) + t.fixed_s + t.jitter_s
+    return worst + gradients_s + t.fixed_s + t.jitter_s
 
 
 @kernel
@@ -86,7 +116,7 @@ def decompose(
     """
     m = t.micro_batches
     kernels = m * (t.mean_clocked_s + t.held_s) + t.fixed_s
-    traffic = kernels + m * (t.tp_s + t.pp_s) + exposed_dp_s(t, 1.0)
+    traffic = kernels + m * (t.tp_s + t.group_s + t.pp_s) + exposed_dp_s(t, 1.0)
     bubble = uniform_step_s(t, 1.0)
     cap = uniform_step_s(t, mean_slowdown)
     steps = np.array([0.0, t.ideal_s, kernels, traffic, bubble, cap, capped_s, throttled_s, now_s])

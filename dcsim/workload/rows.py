@@ -1,13 +1,13 @@
 """Tables of estimates as CSV: one row a run, columns named like the options.
 
-A column that is no option is passed through, unless its name is nearly that of one. Empty cells
-take the default.
+A column that is no option is passed through. If its name is nearly that of an option, or what
+others call one, it is refused where that option has no column of its own. Empty cells take the
+default.
 """
 
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from dcsim.errors import InputError
 from dcsim.workload.estimate import Estimate, Problem, Table, table
-from dcsim.workload.options import BY_NAME, SHAPE, Value, read
+from dcsim.workload.options import BY_NAME, SHAPE, Value, meant, read
 
 ADDED = (
     "step_time_s",
@@ -169,8 +169,8 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
             wrong.append(f"{path}:1: column {name!r} stands twice")
         elif name in ADDED:
             wrong.append(f"{path}:1: column {name!r} is one that is added: rename it")
-        elif name not in BY_NAME and (near := get_close_matches(name.lower(), BY_NAME, 1, 0.8)):
-            wrong.append(f"{path}:1: column {name!r}: did you mean {near[0]!r}?")
+        elif name not in BY_NAME and (near := meant(name)) and near not in header:
+            wrong.append(f"{path}:1: column {name!r}: did you mean {near!r}?")
     if not set(header) & {"model", *SHAPE}:
         wrong.append(f"{path}:1: has neither a column model nor those of a shape")
     if wrong:

@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dcsim.workload.collectives import all_gather_s, all_reduce_s, reduce_scatter_s, send_s
+from dcsim.workload.contention import WHOLE, Shares
 from dcsim.workload.layer import (
     HIDDEN_BYTE,
     Head,
@@ -91,8 +92,10 @@ class StepTime(NamedTuple):
     head_s: float  # what the last stage has on top; follows the clock
     mean_clocked_s: float  # of a slot, mean over the stages, head included
     held_s: float  # of a slot: bound by memory or the host
-    tp_s: float  # of a slot: exposed traffic in the domain
+    tp_s: float  # of a slot: exposed traffic of tensor groups
+    group_s: float  # of a slot: exposed traffic of those that share a sequence, or experts
     pp_s: float  # of a slot: exposed traffic between stages
+    drain_s: float  # by which each stage ends its last backward pass before the one below it
     dp_s: float  # gradient and weight traffic of a step, hidden or not
     dp_tail_frac: float  # of that, what nothing can hide
     dp_window_s: float  # what can hide the rest
@@ -156,12 +159,22 @@ def stage_expert_params(shape: Shape, layout: Layout) -> Real:
     return stages_of(shape, layout).most_layers * local_expert_params(shape, layout)
 
 
-def step_of(shape: Shape, layout: Layout, machine: Machine, software: Software, law: Law) -> Step:
-    """Return the step of *shape* cut as *layout*, which must be legal."""
-    layer = layer_of(shape, layout, machine, software, law)
+def step_of(
+    shape: Shape,
+    layout: Layout,
+    machine: Machine,
+    software: Software,
+    law: Law,
+    shares: Shares = WHOLE,
+) -> Step:
+    """Return the step of *shape* cut as *layout*, which must be legal.
+
+    *shares* are what the network leaves of the NICs.
+    """
+    layer = layer_of(shape, layout, machine, software, law, shares)
     head = head_of(shape, layout, machine, software, law)
     stages = stages_of(shape, layout)
-    passing_s = _send_s(shape, layout, machine, software, law)
+    passing_s = _send_s(shape, layout, machine, software, law, shares.sends)
     last_s = stages.last_layers * layer.total_s + head.total_s
     on_last = last_s >= stages.most_layers * layer.total_s
     layers = np.where(on_last, stages.last_layers, stages.most_layers)
@@ -169,7 +182,7 @@ def step_of(shape: Shape, layout: Layout, machine: Machine, software: Software, 
     m = layout.micro_batches
     whole_s = shape.layers * layer.total_s + head.total_s + layout.pp * passing_s
     divisor = _bubble_divisor(layer, layout)
-    gradients = _gradients(shape, layout, machine, software, layer, layers)
+    gradients = _gradients(shape, layout, machine, software, shares.gradients, layer, layers)
     heads = m * on_last
     compute_s = m * layers * layer.compute_s + heads * head.total_s
     parts = Parts(
@@ -204,14 +217,19 @@ def expected_highest(count: Real) -> Real:
 
 
 def step_time(
-    shape: Shape, layout: Layout, machine: Machine, software: Software, law: Law
+    shape: Shape,
+    layout: Layout,
+    machine: Machine,
+    software: Software,
+    law: Law,
+    shares: Shares = WHOLE,
 ) -> StepTime:
     """Return the step of one legal layout, of plain numbers, as `dcsim.workload.rate` takes it.
 
     Where embeddings take the place of a layer every stage counts as a full one; the head's loss,
     which is bound by memory, counts as following the clock.
     """
-    step = step_of(shape, layout, machine, software, law)
+    step = step_of(shape, layout, machine, software, law, shares)
     layer, clock = step.layer, machine.fit_clock_frac
     layers = float(step.stages.most_layers)
     clocked_s = layer.products_s + layer.input_s + layer.weight_s
@@ -229,8 +247,10 @@ def step_time(
         head_s=head_s if step.stages.head_apart else 0.0,
         mean_clocked_s=(shape.layers * clocked_s + head_s) / layout.pp,
         held_s=layers * float(held_s + layer.launch_s),
-        tp_s=layers * float(layer.traffic_s),
+        tp_s=layers * float(layer.tp_s),
+        group_s=layers * float(layer.cp_s + layer.ep_s),
         pp_s=float(step.send_s),
+        drain_s=_drain_s(step, layout),
         dp_s=float(step.gradients.traffic_s),
         dp_tail_frac=float(step.gradients.tail_frac),
         dp_window_s=float(window_s),
@@ -238,6 +258,18 @@ def step_time(
         fixed_s=float(step.parts.fixed_s + step.parts.optimizer_s),
         jitter_s=float(step.parts.jitter_s),
     )
+
+
+def _drain_s(step: Step, layout: Layout) -> float:
+    """Return what a backward pass of a chunk takes, half of the traffic counted; 0 if not 1F1B.
+
+    Other schedules fill the end of the step with work.
+    """
+    layer = step.layer
+    backward_s = layer.compute_s - layer.forward_s + layer.traffic_s / 2
+    whole_s = step.stages.most_layers * backward_s + step.send_s / 2
+    is_plain = layout.schedule == Schedule.ONE_F_ONE_B
+    return float(whole_s / layout.vpp) if is_plain else 0.0
 
 
 def _bubble_divisor(layer: Layer, layout: Layout) -> Real:
@@ -258,14 +290,18 @@ def _bubble_divisor(layer: Layer, layout: Layout) -> Real:
     )
 
 
-def _send_s(shape: Shape, layout: Layout, machine: Machine, software: Software, law: Law) -> Real:
+def _send_s(
+    shape: Shape, layout: Layout, machine: Machine, software: Software, law: Law, share: Real
+) -> Real:
     """Return the exposed seconds of passing a micro-batch on, once a chunk either way.
 
     Every tensor-parallel GPU sends its share.
     """
+    if np.all(layout.pp == 1):
+        return 0.0
     near = 2 * layout.tp * layout.dp * layout.cp <= machine.domain_count
     size = slot_tokens(layout) * shape.hidden * HIDDEN_BYTE / layout.tp
-    time_s = 2 * layout.vpp * send_s(machine.fabric, size, near)
+    time_s = 2 * layout.vpp * send_s(machine.fabric, size, near, share)
     exposed = np.where(software.hides_pp, law.contention_frac, 1.0)
     return np.where(layout.pp > 1, time_s * exposed, 0.0)
 
@@ -275,6 +311,7 @@ def _gradients(
     layout: Layout,
     machine: Machine,
     software: Software,
+    share: Real,
     layer: Layer,
     layers: Real,
 ) -> Gradients:
@@ -289,13 +326,14 @@ def _gradients(
     near = np.minimum(ranks, np.maximum(1, machine.domain_count // layout.tp))
     experts = stage_expert_params(shape, layout)
     traffic_s = _states_traffic_s(
-        layout, machine, software, params - experts, ranks, layout.shard_ranks, near
+        layout, machine, software, share, params - experts, ranks, layout.shard_ranks, near
     )
     if np.any(experts):
         traffic_s = traffic_s + _states_traffic_s(
             layout,
             machine,
             software,
+            share,
             experts,
             ranks / layout.ep,
             layout.expert_shard_ranks,
@@ -316,6 +354,7 @@ def _states_traffic_s(
     layout: Layout,
     machine: Machine,
     software: Software,
+    share: Real,
     params: Real,
     ranks: Real,
     group: Real,
@@ -325,17 +364,22 @@ def _states_traffic_s(
 
     *near* of the ranks share a domain. Copies of a group's shards are reduced once a step.
     """
-    fabric, share, m = machine.fabric, machine.gradient_share, layout.micro_batches
+    fabric, m = machine.fabric, layout.micro_batches
     gradient_byte, weight_byte = params * software.gradient_byte, params * WEIGHT_BYTE
     within, trees = np.minimum(near, group), software.trees
     gather_s = all_gather_s(fabric, weight_byte, group, within, share=share)
     scatter_s = reduce_scatter_s(fabric, gradient_byte, group, within, share=share)
-    copies, near_copies = ranks / group, np.maximum(1, near // group)
-    copies_s = all_reduce_s(fabric, gradient_byte / group, copies, near_copies, share, trees)
-    reduce_s = all_reduce_s(fabric, gradient_byte, ranks, near, share, trees)
     full, none = layout.sharding == Sharding.ZERO3, layout.sharding == Sharding.NONE
-    once_s = np.where(none, reduce_s, gather_s + scatter_s + copies_s)
-    return np.where(full, m * (2 * gather_s + scatter_s) + copies_s, once_s)
+    times = np.where(full, m, 1)
+    traffic_s = times * (np.where(full, 2, 1) * gather_s + scatter_s)
+    if np.any(layout.shards > 0):
+        copies, near_copies = ranks / group, np.maximum(1, near // group)
+        of_group = gradient_byte / group
+        traffic_s = traffic_s + all_reduce_s(fabric, of_group, copies, near_copies, share, trees)
+    if np.any(none):
+        reduce_s = all_reduce_s(fabric, gradient_byte, ranks, near, share, trees)
+        traffic_s = np.where(none, reduce_s, traffic_s)
+    return traffic_s
 
 
 def _exposed_s(gradients: Gradients, software: Software, law: Law) -> Real:

@@ -47,7 +47,7 @@ def build_machines(
         clock_frac=aligned(nodes, dtype, 0),
         mean_clock_frac=aligned(nodes, dtype, 1),
         reachable=np.ones(nodes, np.bool_),
-        rails_frac=np.ones(nodes),
+        rails_frac=np.ones((nodes, int(sheets["node"]["nics_count"]))),
     )
     row = np.arange(racks)
     rack = RackTable(

@@ -43,11 +43,14 @@ class Wiring(NamedTuple):
 class Placement(NamedTuple):
     """Where a job sits, and what its steps take there.
 
-    *step* is a `workload.step.StepTime`, *seat_node* the node of each stage of each replica.
+    *step* is a `workload.step.StepTime`, *seat_node* the node of each stage, of each group of ranks
+    that are in step, and of each rank in it.
     """
 
     step: Any
-    seat_node: I32  # [dp, pp]
+    seat_node: I32  # [groups, ranks, stages]
+    seat_gpu: I32  # the same: the first GPU of its node that serves it, on the NIC of its number
+    tp: int  # GPUs that serve it
     nodes: I32  # [nodes of the job]
 
 

@@ -50,7 +50,7 @@ class NodeTable(NamedTuple):
     clock_frac: Annotated[Real, Col("1", "rate", "lowest clock of its GPUs")]
     mean_clock_frac: Annotated[Real, Col("1", "rate", "mean clock of its GPUs")]
     reachable: Annotated[Bool, Col("1", "mode", "no more than one of its rails is dead")]
-    rails_frac: Annotated[F64, Col("1", "rate", "bandwidth of its rails against the nominal")]
+    rails_frac: Annotated[F64, Col("1", "rate", "bandwidth against the nominal; [node, rail]")]
 
 
 class RackTable(NamedTuple):

@@ -12,6 +12,7 @@ from dcsim.physics.gpu import GpuModel
 from dcsim.physics.network import NetworkModel
 from dcsim.physics.node import NodeModel
 from dcsim.physics.plant import PlantModel
+from dcsim.physics.rails import whole_delays
 from dcsim.physics.site import default_models
 from dcsim.physics.training import TrainingModel
 from dcsim.physics.weather import WeatherModel
@@ -103,7 +104,7 @@ def test_a_whole_fabric_gives_every_node_all_rails():
 def test_one_dead_rail_costs_an_eighth_and_two_the_node():
     site = site_of(LIQUID)
     assert degraded(site, link_frac=(slice(8, 9), 0.0)) == []
-    assert site.node.rails_frac[:3] == pytest.approx([1, 7 / 8, 1])
+    np.testing.assert_allclose(site.node.rails_frac[:3].T, [[1, 7 / 8, 1]] * 8)
     assert degraded(site, link_frac=(slice(8, 10), 0.0)) == [("rails_lost", 1)]
     assert not site.node.reachable[1]
     assert degraded(site, link_frac=(slice(8, 10), 1.0)) == [("rails_back", 1)]
@@ -115,7 +116,7 @@ def test_a_dead_leaf_costs_each_of_its_nodes_one_rail():
     assert degraded(site, leaf_frac=(3, 0.0)) == []
     below = (site.clos.leaf_of_nic == 3).any(axis=1)
     assert below.any()
-    np.testing.assert_allclose(site.node.rails_frac, np.where(below, 7 / 8, 1.0))
+    np.testing.assert_allclose(site.node.rails_frac.T, [np.where(below, 7 / 8, 1.0)] * 8)
 
 
 def test_lost_spines_thin_every_rail():
@@ -130,13 +131,13 @@ def test_a_job_inside_one_unit_needs_no_spines():
     site.net.link_frac[8] = 0.5
     model = NetworkModel(site)
     for nodes, lost in ((np.arange(4), range(4, 40)), (np.arange(30, 34), range(40))):
-        site.placement[0] = Placement(None, nodes[:, None], nodes)
+        site.placement[0] = Placement(None, nodes[:, None], nodes[:, None] * 0, 8, nodes)
         model.evaluate(None, 0)
         model.switch(None, 0)
         assert np.flatnonzero(~site.node.reachable).tolist() == list(lost)
-        expected = np.where(np.isin(np.arange(40), lost), 0.0, 1.0)
-        expected[1] *= 15 / 16
-        np.testing.assert_allclose(site.node.rails_frac, expected)
+        expected = np.where(np.isin(np.arange(40), lost), 0.0, 1.0)[:, None] * np.ones(8)
+        expected[1, 0] *= 0.5
+        np.testing.assert_allclose(site.node.rails_frac, expected, atol=1e-6)
 
 
 def test_without_a_new_version_nothing_is_looked_at():
@@ -178,7 +179,7 @@ def placed() -> SimpleNamespace:
     site = built.sites["lab"]
     plan = plan_jobs(asked, built)[0]["lab"]
     nodes = np.arange(len(site.node.up), dtype=np.int32)
-    site.placement[0] = Placement(plan.step, nodes[plan.seat_place].astype(np.int32), nodes)
+    site.placement[0] = plan.placed(site, nodes)
     site.job.running[0] = True
     site.node.clock_frac[:] = site.node.mean_clock_frac[:] = 1.0
     gpus = GpuModel(site)
@@ -189,12 +190,13 @@ def test_a_job_runs_at_the_step_of_its_slowest_node(placed):
     site, model = placed.site, placed.model
     model.evaluate(None, 0)
     at_best_s = site.job.step_s[0]
-    slowdown = np.ones(site.placement[0].seat_node.shape)
-    assert at_best_s == pytest.approx(step_now(placed.plan.step, slowdown, 1.0, 1.0))
+    step, seat_node = site.placement[0].step, site.placement[0].seat_node[:, 0]
+    whole, slowdown = whole_delays(site.placement[0]), np.ones(seat_node.shape)
+    assert at_best_s == pytest.approx(step_now(step, slowdown, *whole))
     site.node.clock_frac[5] = 0.5
     model.evaluate(None, 0)
-    slowdown[site.placement[0].seat_node == 5] = 2.0
-    assert site.job.step_s[0] == pytest.approx(step_now(placed.plan.step, slowdown, 1.0, 1.0))
+    slowdown[seat_node == 5] = 2.0
+    assert site.job.step_s[0] == pytest.approx(step_now(step, slowdown, *whole))
     assert at_best_s < site.job.step_s[0] < 2 * at_best_s
     assert site.job.part_frac[0].sum() == pytest.approx(1.0)
     assert site.job.part_frac[0, PARTS.index("slow_gpus")] > 0.1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dcsim import cli
-from dcsim.report.pipeline import drawn, order, times
+from dcsim.report.pipeline import drawn, order, times, zero_bubble_times
 
 
 def run(capsys, *arguments: str) -> tuple[int, str]:
@@ -47,6 +47,41 @@ def test_the_bubble_of_a_drawing_is_that_of_the_formula():
         begun = times(stages, chunks, count)
         end = max(begin + (1 if step.way == "forward" else 2) for p in begun for begin, step in p)
         assert end == 3 * chunks * count + 3 * (stages - 1)
+
+
+def test_weight_gradients_fill_a_pipeline_without_bubbles_by_hand():
+    lines = drawn(2, 1, 3, is_zero_bubble=True).lines
+    assert lines == ("12.a3bAcBC", ".1a2b3cABC")
+
+
+@pytest.mark.parametrize(("stages", "count"), [(1, 2), (2, 2), (4, 8), (7, 14), (8, 8)])
+def test_the_bubble_of_a_drawn_zero_bubble_is_a_third(stages, count):
+    begun = zero_bubble_times(stages, count)
+    when = {
+        (step.way, step.micro_batch, stage): begin
+        for stage, passes in enumerate(begun)
+        for begin, step in passes
+    }
+    assert len(when) == 3 * stages * count == sum(map(len, begun))
+    assert max(when.values()) + 1 == 3 * count + stages - 1
+    for (way, micro_batch, stage), begin in when.items():
+        if way == "forward" and stage:
+            assert begin > when["forward", micro_batch, stage - 1]
+        if way == "backward" and stage < stages - 1:
+            assert begin > when["backward", micro_batch, stage + 1]
+        if way != "forward":
+            before = "forward" if way == "backward" else "backward"
+            assert begin > when[before, micro_batch, stage]
+
+
+def test_each_schedule_is_drawn_or_said_not_to_be(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    ask = ("estimate", "--model", "llama3-8b", "--gpus", "16", "--pp", "4", "--schedule")
+    _code, out = run(capsys, *ask, "zero-bubble")
+    assert out.splitlines()[-1] == "...1a2b3c4d5e6f7g8hABCDEFGH"
+    assert max(map(len, out.splitlines())) <= 100
+    _code, out = run(capsys, *ask, "dualpipe")
+    assert out.splitlines()[-1].endswith("dualpipe runs from both ends at once and is not drawn")
 
 
 def test_no_stage_holds_more_micro_batches_than_its_place_says():

@@ -2,8 +2,9 @@
 
 ASTRA-sim's files are read from the folder DCSIM_DATA; the same functions as for H100 get only
 what the files give. The published rows are in the package. Three kinds of constants were fitted to
-systems marked so: what each generation of links reaches, and the time in which a pipeline fills, in
-and between domains. Here they are fitted again without each system in turn, from 4 MiB on.
+systems marked so: what each generation of links reaches, the time in which a pipeline fills, in
+and between domains, and what trees take for each hop between domains. Here they are fitted again
+without each system in turn: the former from 4 MiB on, the last below 1 GiB.
 """
 
 import csv
@@ -156,3 +157,41 @@ def test_each_system_left_out_of_the_fit() -> None:
         print(f"{system:16}{own.sum():5} rows{of_all[own].mean():8.1%} fitted{error:8.1%} left out")
     print(f"mean over systems {np.mean(left_out):.1%}")
     assert np.mean(left_out) < 0.08
+
+
+def crossing_errors(crossing_s: float) -> npt.NDArray[np.float64]:
+    """The size of each row's error where trees take so much more or less for each hop."""
+
+    def changed(protocols: Protocols) -> Protocols:
+        return tuple(p._replace(network_hop_s=p.network_hop_s + crossing_s) for p in protocols)
+
+    fabrics = tuple(
+        f._replace(network_tree=changed(f.network_tree), network_nvls=changed(f.network_nvls))
+        for f in MEASURED.fabrics
+    )
+    return np.abs(np.log(predicted_s(MEASURED._replace(fabrics=fabrics)) / MEASURED.time_s))
+
+
+def test_each_system_left_out_of_the_fit_of_crossings() -> None:
+    inside = MEASURED.near == MEASURED.ranks
+    rows = MEASURED.is_fitted & ~inside & np.isin(MEASURED.transport, ["ib", "roce"])
+    rows &= MEASURED.size_byte < 2**30
+    change_us = np.arange(-5, 11)
+    error_of = np.array([crossing_errors(us * 1e-6) for us in change_us])
+    systems = [s for s in dict.fromkeys(MEASURED.system[rows])
+               if (MEASURED.size_byte[rows & (MEASURED.system == s)] < 2**26).any()]  # fmt: skip
+    best_us = change_us[error_of[:, rows].mean(axis=1).argmin()]
+    without, left_out = [], []
+    for system in systems:
+        own = rows & (MEASURED.system == system) & (MEASURED.size_byte < 2**26)
+        others = rows & (MEASURED.system != system)
+        place = error_of[:, others].mean(axis=1).argmin()
+        without.append(float(error_of[0, own].mean()))
+        left_out.append(float(error_of[place, own].mean()))
+        print(f"{system:16}{own.sum():4} rows, none {without[-1]:.1%}, "
+              f"{change_us[place] + 5} us {left_out[-1]:.1%} left out")  # fmt: skip
+    print(f"all: {best_us + 5} us; means {np.mean(without):.1%} and {np.mean(left_out):.1%}")
+    assert abs(best_us) <= 2
+    assert np.mean(left_out) < 0.9 * np.mean(without)
+    large = ~inside & (MEASURED.size_byte >= 2**30)
+    np.testing.assert_allclose(error_of[0, large], error_of[5, large], atol=5e-3)

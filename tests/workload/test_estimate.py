@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcsim import catalog
+from dcsim import catalog, cli
 from dcsim.errors import InputError
 from dcsim.workload.estimate import CHUNK, estimate, table
 from dcsim.workload.layout import Recompute
 from dcsim.workload.model import flop_per_token, shape_of
-from dcsim.workload.options import BY_NAME, OPTIONS
+from dcsim.workload.options import BY_NAME, OPTIONS, meant
 from dcsim.workload.plan import ranked
 from dcsim.workload.rows import estimated_rows, read_rows, write_rows
 
@@ -85,6 +85,8 @@ def test_a_table_gives_what_single_cases_give():
         for gpu, precision in (("h100-sxm", "fp8"), ("a100-80-sxm", "bf16"), ("gb200", "nvfp4"))
         for gpus, tp, pp in ((64, 1, 1), (128, 2, 4), (1024, 8, 8))
     ]
+    for place, row in enumerate(rows):
+        row |= {"routing": ("adaptive", "ecmp")[place % 2], "oversubscription": 1 + place % 3}
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     found = table(columns)
     assert list(found.rows) == list(range(len(rows)))
@@ -139,6 +141,9 @@ def test_directions():
     assert step_s(schedule="zero-bubble") < base
     assert step_s(recompute="full") > base
     assert step_s(network="4x200 Gbit/s") > base
+    assert step_s(fabric="fat-tree") == step_s(oversubscription=1, routing="adaptive") == base
+    assert base == step_s(oversubscription=8) < step_s(oversubscription=8, fabric="fat-tree")
+    assert base < step_s(routing="ecmp") < step_s(routing="ecmp", fabric="fat-tree")
     assert step_s(gpu="a100-80-sxm") > base
     assert step_s(gbs=2048) == pytest.approx(2 * base, rel=0.15)
     assert step_s(seq=8192) > 1.9 * base
@@ -259,6 +264,34 @@ def test_a_csv_comes_back_with_its_own_columns_and_ours(tmp_path: Path):
     _, one = estimate(model="llama3-8b", tp=2, gpus=64)
     assert float(lines[0].split(",")[5]) == pytest.approx(float(one.step_s), rel=1e-5)
     assert sorted(tmp_path.iterdir()) == [out, source]
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("Tensor Parallel Size", "tp"),
+        ("data parallelism", ""),
+        ("n_layers", "layers"),
+        ("seq_len", "seq"),
+        ("num_gpus", "gpus"),
+        ("num_attention_heads", "heads"),
+        ("hidden-size", "hidden"),
+        *((name, "") for name in ("name", "source", "note", "dp", "run", "year", "mfu", "system")),
+    ],
+)
+def test_what_others_call_an_option_is_known(name: str, option: str):
+    assert meant(name) == option
+
+
+def test_free_columns_pass_and_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "rows.csv"
+    path.write_text("model,gpus,tp,name,tensor_parallel\nllama3-8b,8,2,mine,two\n")
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["estimate", "--csv", str(path)])
+    out, err = capsys.readouterr()
+    assert stop.value.code in (None, 0)
+    assert err == f"{path}: passed through, no options: name, tensor_parallel\n"
+    assert out.splitlines()[1].startswith("llama3-8b,8,2,mine,two,")
 
 
 # --- plans

@@ -1,6 +1,7 @@
 """The live step: against the closed form, in which direction it moves, and its causes' sum."""
 
 import time
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcsim.workload import rate
-from dcsim.workload.rate import PARTS, decompose, exposed_dp_s, step_now, uniform_step_s
+from dcsim.workload.rate import (
+    PARTS,
+    decompose,
+    exposed_dp_s,
+    gradients_s,
+    step_now,
+    uniform_step_s,
+    waits_s,
+)
 from dcsim.workload.step import StepTime
+
+Floats = npt.NDArray[np.floating[Any]]
 
 seconds = st.floats(0, 2)
 steps = st.builds(
@@ -24,7 +35,9 @@ steps = st.builds(
     mean_clocked_s=st.floats(0.01, 2),
     held_s=seconds,
     tp_s=seconds,
+    group_s=seconds,
     pp_s=seconds,
+    drain_s=seconds,
     dp_s=seconds,
     dp_tail_frac=st.floats(0, 1),
     dp_window_s=seconds,
@@ -36,13 +49,22 @@ slowdowns = st.lists(st.floats(1, 5), min_size=12, max_size=12).map(
     lambda values: np.array(values).reshape(3, 4)
 )
 shares = st.floats(0.05, 1)
-STEP = StepTime(16, 4, 2, 2.0, 0.2, 0.0, 0.19, 0.01, 0.02, 0.004, 0.4, 0.1, 0.25, 0.2, 0.1, 0.05)
+STEP = StepTime(
+    *(16, 4, 2, 2.0, 0.2, 0.0, 0.19, 0.01, 0.02, 0.0, 0.004, 0.03, 0.4, 0.1, 0.25, 0.2, 0.1, 0.05)
+)
+
+
+def step_at(t: StepTime, slowdown: Floats, dp: float = 1.0, pp: float = 1.0) -> float:
+    """The step where all rings of gradients, and all hops of the pipeline, have these shares."""
+    hop, whole = np.full(slowdown.shape, pp), np.ones(slowdown.shape)
+    ring = np.full(t.stages, dp)
+    return float(step_now(t, slowdown, waits_s(t, hop, whole), gradients_s(t, ring)))
 
 
 @given(steps, st.floats(1, 5))
 def test_with_all_gpus_alike_it_is_the_closed_form(t: StepTime, slowdown: float) -> None:
     t = t._replace(head_s=0.0)
-    now = step_now(t, np.full((3, 4), slowdown), 1.0, 1.0)
+    now = step_at(t, np.full((3, 4), slowdown))
     assert now == pytest.approx(uniform_step_s(t, slowdown) + t.jitter_s, rel=1e-12)
 
 
@@ -50,8 +72,13 @@ def test_with_all_gpus_alike_it_is_the_closed_form(t: StepTime, slowdown: float)
 def test_kernels_are_their_python(
     t: StepTime, slowdown: npt.NDArray[np.float64], dp: float, pp: float
 ) -> None:
-    now = step_now(t, slowdown, dp, pp)
-    assert now == pytest.approx(step_now.py_func(t, slowdown, dp, pp), rel=1e-12)
+    now = step_at(t, slowdown, dp, pp)
+    hop, ring = np.linspace(pp, 1, 12).reshape(3, 4), np.linspace(dp, 1, 4)
+    wait_s, added_s = waits_s(t, hop, hop[::-1]), gradients_s(t, ring)
+    np.testing.assert_allclose(wait_s, waits_s.py_func(t, hop, hop[::-1]), rtol=1e-12)
+    assert added_s == pytest.approx(gradients_s.py_func(t, ring), rel=1e-12)
+    uneven = step_now(t, slowdown, wait_s, added_s)
+    assert uneven == pytest.approx(step_now.py_func(t, slowdown, wait_s, added_s), rel=1e-12)
     assert exposed_dp_s(t, dp) == pytest.approx(exposed_dp_s.py_func(t, dp), rel=1e-12)
     assert uniform_step_s(t, 1.2) == pytest.approx(uniform_step_s.py_func(t, 1.2), rel=1e-12)
     parts = decompose(t, 1.1, 0.9 * now, 0.95 * now, now)
@@ -68,24 +95,24 @@ def test_a_faster_gpu_or_link_never_slows(
     dp: float,
     pp: float,
 ) -> None:
-    now = step_now(t, slowdown, dp, pp)
+    now = step_at(t, slowdown, dp, pp)
     faster = slowdown.copy()
     faster[replica, stage] = 1.0
-    assert step_now(t, faster, dp, pp) <= now
-    assert step_now(t, slowdown, 1.0, pp) <= now
-    assert step_now(t, slowdown, dp, 1.0) <= now
+    assert step_at(t, faster, dp, pp) <= now
+    assert step_at(t, slowdown, 1.0, pp) <= now
+    assert step_at(t, slowdown, dp, 1.0) <= now
 
 
 @given(steps, slowdowns, st.floats(1, 2), shares, shares)
 def test_causes_sum_to_the_step_and_none_is_negative(
     t: StepTime, capped: npt.NDArray[np.float64], throttle: float, dp: float, pp: float
 ) -> None:
-    now = step_now(t, capped * throttle, dp, pp)
+    now = step_at(t, capped * throttle, dp, pp)
     parts = decompose(
         t,
         float(capped.mean()),
-        step_now(t, capped, 1.0, 1.0),
-        step_now(t, capped * throttle, 1.0, 1.0),
+        step_at(t, capped),
+        step_at(t, capped * throttle),
         now,
     )
     assert len(parts) == len(PARTS)
@@ -113,18 +140,32 @@ def test_each_cause_stands_under_its_name() -> None:
 
 
 def test_a_slow_stage_costs_every_micro_batch_and_slow_stages_share_that() -> None:
-    nominal = step_now(STEP, np.ones((2, 4)), 1.0, 1.0)
+    nominal = step_at(STEP, np.ones((2, 4)))
     one, both = np.ones((2, 4)), np.ones((2, 4))
     one[0, 1] = 2.0
     both[0, 1:3] = 2.0
-    assert step_now(STEP, one, 1.0, 1.0) - nominal == pytest.approx(16 * 0.2)
-    assert step_now(STEP, both, 1.0, 1.0) - nominal == pytest.approx(16.5 * 0.2)
+    assert step_at(STEP, one) - nominal == pytest.approx(16 * 0.2)
+    assert step_at(STEP, both) - nominal == pytest.approx(16.5 * 0.2)
 
 
 def test_a_dead_gpu_stops_the_job() -> None:
     slowdown = np.ones((2, 4), np.float32)
     slowdown[1, 2] = np.inf
-    assert step_now(STEP, slowdown, 1.0, 1.0) == np.inf
+    assert step_at(STEP, slowdown) == np.inf
+
+
+def test_a_thin_hop_slows_both_its_stages_by_half_of_what_they_send() -> None:
+    hop = np.ones((2, 4))
+    hop[0, 1] = 0.25
+    extra_s = waits_s(STEP, hop, np.ones((2, 4))) - waits_s(STEP, *np.ones((2, 2, 4)))
+    np.testing.assert_allclose(extra_s, [[0, 0.006, 0.006, 0], [0, 0, 0, 0]], atol=1e-12)
+
+
+def test_a_slow_ring_of_a_later_stage_has_the_time_that_its_stage_ends_earlier() -> None:
+    slow = [gradients_s(STEP, np.where(np.arange(4) == stage, 0.5, 1.0)) for stage in range(4)]
+    np.testing.assert_allclose(slow[0] - np.array(slow), STEP.drain_s * np.arange(4))
+    slight = [gradients_s(STEP, np.where(np.arange(4) == stage, 0.99, 1.0)) for stage in range(4)]
+    assert slight[3] == gradients_s(STEP, np.ones(4)) < slight[0]
 
 
 def test_traffic_that_was_hidden_is_exposed_on_a_slow_network() -> None:
@@ -136,11 +177,12 @@ def test_traffic_that_was_hidden_is_exposed_on_a_slow_network() -> None:
 def test_it_is_fast_enough_for_every_change_of_clock() -> None:
     t = STEP._replace(stages=16)
     slowdown = np.full((1500, 16), 1.1, np.float32)
-    step_now(t, slowdown, 1.0, 1.0)
+    wait_s = waits_s(t, *np.ones((2, 1500, 16)))
+    step_now(t, slowdown, wait_s, 0.1)
     runs = []
     for _ in range(20):
         start = time.perf_counter()
-        step_now(t, slowdown, 1.0, 1.0)
+        step_now(t, slowdown, wait_s, 0.1)
         runs.append(time.perf_counter() - start)
     assert min(runs) < 300e-6
 

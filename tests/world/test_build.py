@@ -271,7 +271,8 @@ def test_maintenance_is_for_nodes():
 
 
 def placed_on_a_dead_node(site: Site) -> None:
-    site.placement[0] = Placement(None, np.zeros((1, 1), np.int32), np.arange(3, dtype=np.int32))
+    seats = np.zeros((1, 1, 1), np.int32)
+    site.placement[0] = Placement(None, seats, seats, 8, np.arange(3, dtype=np.int32))
     site.job.running[0] = True
     site.node.up[1] = False
     site.gpu.on_frac[8:16] = 0
