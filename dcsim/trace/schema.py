@@ -59,13 +59,17 @@ KELVIN, WATT, CLOCK = 0.01, 1.0, 0.001
 
 
 class Column(NamedTuple):
-    """One column: its type, meaning, and the resolution of the sensor it stands for."""
+    """One column: its type, meaning, and the resolution of the sensor it stands for.
+
+    Traces of a schema version before *since* do not have it.
+    """
 
     name: str
     type: pa.DataType
     meaning: str
     resolution: float = 0.0
     nullable: bool = False
+    since: int = 1
 
     @property
     def quantum(self) -> float:

@@ -85,7 +85,7 @@ def write_run(
         scenario_text="",
         seed=0,
         epoch_ns=0,
-        duration_ns=round(end_h * HOUR_NS),
+        duration_ns=max(round(end_h * HOUR_NS), 1),
         sources=[],
         out=folder,
     )
@@ -95,7 +95,7 @@ def write_run(
         for index, job in enumerate(jobs):
             trace.row("dim_job", _job(index, job))
         for index, event in enumerate(events):
-            trace.row("events", _event(index, event))
+            trace.row("events", _event(index, event if jobs else event._replace(job=-1)))
         for segment in segments:
             trace.row("job", _segment(segment))
         for row in site_rows:

@@ -313,7 +313,7 @@ def test_more_gpus_than_there_are_is_our_fault(tmp_path):
 
 
 def test_a_segment_of_an_unknown_job_is_named(tmp_path):
-    with pytest.raises(InputError, match="no job 0"):
+    with pytest.raises(InputError, match="job_id = 0: not in dim_job"):
         summarise(day_with_a_failure(tmp_path, jobs=[]))
 
 
@@ -322,7 +322,7 @@ def test_causes_by_number_then_name(tmp_path):
         Event(1, "fault"),
         Event(1, "fail", detail={"cause": "nic"}),
         Event(1, "fail", detail={"cause": "gpu"}),
-        *(Event(2, "job_interrupted", value=1, cause=cause) for cause in (2, 0, 1, 2, 99)),
+        *(Event(2, "job_interrupted", value=1, cause=cause) for cause in (2, 0, 1, 2, -1)),
     ]
     causes = summarise(day_with_a_failure(tmp_path, events=events)).interruption_causes
     assert [tuple(cause) for cause in causes] == [
