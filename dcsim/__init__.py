@@ -1,19 +1,21 @@
 """dcsim: a discrete-event simulator of AI datacenters.
 
-`load` reads a scenario file, `simulate` runs it and writes a run folder.
+`load` reads a scenario file, `simulate` runs it and writes a run folder, `Run` opens one; see
+`dcsim.api` for examples.
 """
 
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Scenario", "default_models", "load", "simulate"]
+__all__ = ["Run", "Scenario", "default_models", "load", "simulate"]
 
 if TYPE_CHECKING:
-    from dcsim.api import simulate
+    from dcsim.api import Run, simulate
     from dcsim.physics.site import default_models
     from dcsim.scenario import Scenario, load
 
 _HOMES = {
+    "Run": "dcsim.api",
     "Scenario": "dcsim.scenario",
     "default_models": "dcsim.physics.site",
     "load": "dcsim.scenario",

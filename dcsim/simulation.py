@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from dcsim.engine import array_digest
+from dcsim.errors import InputError
 from dcsim.inputs import records as inputs_file
 from dcsim.inputs.draw import draw_inputs
 from dcsim.inputs.failures import Things
+from dcsim.inputs.own import FailureProcess, own_records
+from dcsim.inputs.records import Record
 from dcsim.kernel import set_threads
 from dcsim.physics.site import default_models
 from dcsim.processes.cast import Cast, Models, pulse
@@ -43,6 +46,7 @@ def run(
     scenario: Scenario,
     *,
     models: Models = default_models,
+    failures: Sequence[FailureProcess] = (),
     out: Path | None = None,
     inputs: Path | None = None,
     threads: int | None = None,
@@ -51,8 +55,9 @@ def run(
 ) -> Outcome:
     """Simulate *scenario* and write its run folder.
 
-    *models* gives the models of a site; *inputs* is an `inputs.arrow` to replay; *show* is called
-    now and then with the time and the numbers so far; *dtype* is the precision of per-GPU states.
+    *models* gives the models of a site; *failures* are processes beside those of the scenario;
+    *inputs* is an `inputs.arrow` to replay; *show* is called now and then with the time and the
+    numbers so far; *dtype* is the precision of per-GPU states.
 
     Raises ScenarioError or InputError before anything is written; OSError for a full disk and
     InvariantError for a fault of ours, both after what was written was closed.
@@ -62,11 +67,7 @@ def run(
     world = build(scenario, dtype)
     plans = plan_jobs(scenario, world)
     check_size(scenario, world)
-    if inputs is None:
-        records = draw_inputs(scenario, things(world))
-    else:
-        records = inputs_file.read(inputs)
-        check_targets(records, world, inputs)
+    records = causes(scenario, world, failures, inputs)
     folder = create_run_folder(
         name=scenario.name,
         scenario_digest=scenario.digest,
@@ -110,6 +111,24 @@ def advance(
         show(cast.sim.now_ns, goodput_frac=goodput, gpus_up=gpus_up, power_w=power_w)
         if hour % FLUSH_HOURS == 0:
             trace.flush()
+
+
+def causes(
+    scenario: Scenario, world: World, failures: Sequence[FailureProcess], inputs: Path | None
+) -> list[Record]:
+    """Return all that comes from outside, ordered: drawn and made, or read from *inputs*."""
+    if inputs is not None:
+        if failures:
+            raise InputError(f"{inputs}: holds all failures of its run: give no others with it")
+        records = inputs_file.read(inputs)
+        check_targets(records, world, inputs)
+        return records
+    records = draw_inputs(scenario, things(world))
+    for process in failures:
+        made = own_records(process, scenario, things(world))
+        check_targets([*made, *records], world, type(process).__name__)
+        records += made
+    return sorted(records)
 
 
 def things(world: World) -> dict[str, Things]:

@@ -13,6 +13,8 @@ from dcsim.physics.site import default_models
 from dcsim.scenario.record import METRICS
 from dcsim.simulation import run
 from dcsim.trace import Run
+from dcsim.trace.schema import TABLES
+from tests.bad_input.breaks import gone, summary
 from tests.processes.stage import HOUR, job, scenario, site
 
 
@@ -109,3 +111,24 @@ def test_a_run_without_jobs_has_a_summary(tmp_path):
     assert result.summary["goodput_frac"]["value"] is None
     assert result.summary["goodput_frac"]["basis"] == "not given"
     assert result.summary["waterfall"][0] == {"name": "not_allocated", "value": 1.0}
+
+
+def test_a_run_opens_with_all_that_it_holds(tmp_path, capsys):
+    made = simulate(small(), out=str(tmp_path / "run"))
+    run = dcsim.Run(str(made.folder))
+    assert (run.record, run.status, run.scenario) == (made.record, "done", small().text)
+    assert set(run.tables) == {*TABLES, "inputs"}
+    assert len(run.tables) == len(set(run.tables))
+    assert run.tables["site"].equals(run.table("site"))
+    with pytest.raises(KeyError, match="sites"):
+        run.tables["sites"]
+    assert run.value("pue") == run.summary["pue"]["value"] == made.value("pue")
+    run.show()
+    assert str(run.folder) in capsys.readouterr().out.replace("\n", "")
+
+
+@pytest.mark.parametrize("break_", [gone("summary.json"), summary(pue=...)])
+def test_a_summary_that_lacks_something_is_accounted_again(tmp_path, break_):
+    made = simulate(small(), out=tmp_path / "run")
+    break_(made.folder)
+    assert dcsim.Run(made.folder).summary == made.summary

@@ -89,8 +89,8 @@ def _valued(
         return variation._replace(values=own)
     if variation.note:
         return variation
-    varied = Run(run.folder / FOLDER / variation.name)
     try:
+        varied = Run(run.folder / FOLDER / variation.name)
         if varied.status != "done":
             return variation._replace(note=f"{varied.status}, not done")
         if _question(varied) != _question(run):

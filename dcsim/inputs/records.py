@@ -163,7 +163,7 @@ def read(path: Path) -> list[Record]:
     wrong = [
         f"row {row}: {message}"
         for row, record in enumerate(records)
-        if (message := _fault_in(record)) is not None
+        if (message := fault_in(record)) is not None
     ]
     if wrong:
         more = len(wrong) - _LOCATED_AT_MOST
@@ -195,7 +195,7 @@ def _table(path: Path) -> Any:
     return table
 
 
-def _fault_in(record: Record) -> str | None:
+def fault_in(record: Record) -> str | None:
     """Say what is wrong with *record*, None if nothing is."""
     if record.t_ns < 0:
         return f"t_ns = {record.t_ns}: before the start"
@@ -204,9 +204,11 @@ def _fault_in(record: Record) -> str | None:
     if not record.target:
         return "target is empty"
     try:
-        KINDS[record.kind].of(record)
+        payload = KINDS[record.kind].of(record)
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f".{part}" for part in first["loc"])
         return f"{record.kind} payload{where}: {first['msg'].lower()}"
+    if isinstance(payload, Fault) and (payload.until_ns or record.t_ns) < record.t_ns:
+        return f"fault payload.until_ns = {payload.until_ns}: before it begins"
     return None

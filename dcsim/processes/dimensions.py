@@ -95,6 +95,7 @@ def write_job(trace: TraceWriter, world: World, plan: JobPlan, site: Site | None
             "arrive_ns": ns(job.arrive_s),
             "tokens_per_step": plan.tokens_per_step,
             "flop_per_step": plan.flop_per_step,
+            "executed_flop_per_step": plan.executed_flop_per_step,
             "gpu_peak_flop_per_s": plan.gpu_peak_flop_per_s,
             "target_tokens_count": _or_nan(None if job.target is None else job.target.tokens),
             **{f"{name}_per_step": value for name, value in plan.traffic._asdict().items()},

@@ -19,7 +19,7 @@ from dcsim.workload.machine import law_of, machine_of_site, precisions_of, softw
 from dcsim.workload.memory import least_that_fits
 from dcsim.workload.model import Shape, dense, flop_per_token, shape_of
 from dcsim.workload.rate import uniform_step_s
-from dcsim.workload.step import StepTime, step_time
+from dcsim.workload.step import StepTime, executed_flop_per_token, step_time
 from dcsim.workload.traffic import Traffic, traffic
 from dcsim.world import Placement, Site, World
 from dcsim.world.tables import I32
@@ -51,6 +51,7 @@ class JobPlan(NamedTuple):
     target_steps: float | None
     tokens_per_step: int
     flop_per_step: float
+    executed_flop_per_step: float
     gpu_peak_flop_per_s: float
     traffic: Traffic
 
@@ -177,6 +178,7 @@ def _plan_of(
         target_steps=None if job.target is None else job.target.tokens / tokens,
         tokens_per_step=tokens,
         flop_per_step=flop_per_token(model, layout.sequence) * tokens,
+        executed_flop_per_step=float(executed_flop_per_token(model, layout)) * tokens,
         gpu_peak_flop_per_s=gpu["peak_bf16_flop_per_s"],
         traffic=traffic(model, layout, software),
     )

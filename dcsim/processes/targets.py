@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from dcsim.errors import InputError
 from dcsim.inputs.records import Record
@@ -13,8 +12,8 @@ CAN_FAIL = ("gpu", "node", "link", "leaf")
 LOCATED_MAX = 3
 
 
-def check_targets(records: Sequence[Record], world: World, path: Path) -> None:
-    """Raise InputError, naming file and rows, for a target that *world* does not have."""
+def check_targets(records: Sequence[Record], world: World, origin: object) -> None:
+    """Raise InputError, naming origin and rows, for a target that *world* does not have."""
     wrong: Mapping[str, Callable[[str, World], str | None]] = {
         "fail": _no_thing,
         "weather": _no_site,
@@ -33,7 +32,7 @@ def check_targets(records: Sequence[Record], world: World, path: Path) -> None:
     if found:
         more = len(found) - LOCATED_MAX
         rest = [f"and {more} more"] if more > 0 else []
-        raise InputError(f"{path}: " + "; ".join(found[:LOCATED_MAX] + rest))
+        raise InputError(f"{origin}: " + "; ".join(found[:LOCATED_MAX] + rest))
 
 
 def _no_weather(records: Sequence[Record], world: World) -> list[str]:

@@ -8,15 +8,26 @@ Run(folder.path).columns("events")["t_ns"]
 """
 
 from dcsim.trace.digest import trace_digest
-from dcsim.trace.reader import Run
-from dcsim.trace.run_folder import RunFolder, create_run_folder, write_atomically
+from dcsim.trace.reader import READABLE, Run
+from dcsim.trace.run_folder import (
+    RunFolder,
+    create_run_folder,
+    is_being_written,
+    write_atomically,
+)
+from dcsim.trace.run_record import inside, read_json, shown
 from dcsim.trace.writer import TraceWriter
 
 __all__ = [
+    "READABLE",
     "Run",
     "RunFolder",
     "TraceWriter",
     "create_run_folder",
+    "inside",
+    "is_being_written",
+    "read_json",
+    "shown",
     "trace_digest",
     "write_atomically",
 ]

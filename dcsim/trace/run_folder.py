@@ -1,19 +1,27 @@
-"""The folder of one run: its name, and `run.json`, which says what ran and how it ended."""
+"""The folder of one run: its name, and `run.json`, which says what ran and how it ended.
 
+While a run is written its folder is locked, and the lock goes with the process, however it ends:
+a run that says `running` and is not locked was killed.
+"""
+
+import contextlib
+import fcntl
 import itertools
 import json
 import os
 import platform
+import weakref
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dcsim import __version__
 from dcsim.errors import ScenarioError
 from dcsim.trace.schema import SCHEMA_VERSION
 
 Status = Literal["running", "done", "interrupted", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 PACKAGES = ("numpy", "numba", "pyarrow", "simpy", "networkx")
 
@@ -25,6 +33,7 @@ class RunFolder:
         self.path = path
         self.traces = path / "traces"
         self._record = {"status": "running", **record}
+        self._unlock = weakref.finalize(self, os.close, _locked(path))
         self._write_record()
 
     @property
@@ -33,7 +42,7 @@ class RunFolder:
         return self._record
 
     def mark(self, status: Status, **facts: Any) -> None:
-        """Set the status and further facts (`end_ns`, digests) in `run.json`, all or nothing.
+        """Set how the run ended and further facts (digests) in `run.json`, all or nothing.
 
         `failed` is written over the old text where a full disk leaves no room for a new file.
         """
@@ -44,6 +53,7 @@ class RunFolder:
             if status != "failed":
                 raise
             self._overwrite_status()
+        self._unlock()
 
     def _write_record(self) -> None:
         text = json.dumps(self._record, indent=1, allow_nan=False) + "\n"
@@ -55,6 +65,31 @@ class RunFolder:
             status = text.replace(b'"status": "running"', b'"status": "failed"', 1)
             file.seek(0)
             file.write(status.ljust(len(text)))
+
+
+def is_being_written(folder: Path) -> bool:
+    """Whether a process that still lives writes the run in *folder*.
+
+    No, where the file system has no locks.
+    """
+    folder_id = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(folder_id, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(folder_id)
+    return False
+
+
+def _locked(folder: Path) -> int:
+    """Lock a folder until the descriptor that is returned is closed."""
+    folder_id = os.open(folder, os.O_RDONLY)
+    with contextlib.suppress(OSError):
+        fcntl.flock(folder_id, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return folder_id
 
 
 def write_atomically(path: Path, text: str) -> None:

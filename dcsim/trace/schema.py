@@ -61,13 +61,17 @@ KELVIN, WATT, CLOCK = 0.01, 1.0, 0.001
 
 
 class Column(NamedTuple):
-    """One column: its type, meaning, and the resolution of the sensor it stands for."""
+    """One column: its type, meaning, and the resolution of the sensor it stands for.
+
+    Traces of a schema version before *since* do not have it.
+    """
 
     name: str
     type: pa.DataType
     meaning: str
     resolution: float = 0.0
     nullable: bool = False
+    since: int = 1
 
     @property
     def quantum(self) -> float:
@@ -217,7 +221,10 @@ SITE = Table(
         _power("cooling_power_w", "mean since the previous row, pumps, fans, chillers", F64),
         _power("loss_power_w", "mean since the previous row, in conversion and wiring", F64),
         _power("site_power_w", "mean since the previous row, at the meter", F64),
-        *(_power(name, f"mean since the previous row, {of}", F64) for name, of in PARTS.items()),
+        *(
+            _power(name, f"mean since the previous row, {of}", F64)._replace(since=2)
+            for name, of in PARTS.items()
+        ),
         _temp("facility_supply_c", "facility water, supply"),
         _temp("dry_bulb_c", "outside air, dry bulb"),
         _temp("wet_bulb_c", "outside air, wet bulb"),
@@ -236,6 +243,7 @@ SITE = Table(
             "clock_histogram",
             HISTOGRAM,
             "GPUs up by hundredth of the maximum clock; on the full hour, else 0",
+            since=2,
         ),
     ),
 )
@@ -345,12 +353,20 @@ DIM_JOB = Table(
         Column("gpu_peak_flop_per_s", F64, "BF16 dense peak of one of its GPUs"),
         Column("target_tokens_count", F64, "tokens to train on, null: none", nullable=True),
         *(
-            Column(f"{axis}_byte_per_step", F64, f"sent by one GPU in a step, {of}")
+            Column(f"{axis}_byte_per_step", F64, f"sent by one GPU in a step, {of}", since=2)
             for axis, of in TRAFFIC.items()
         ),
-        Column("checkpoint_byte", F64, "one checkpoint of the whole job"),
-        Column("local_interval_s", F64, "between saves to hosts, null: none", nullable=True),
-        Column("remote_interval_s", F64, "between saves to storage, null: none", nullable=True),
+        Column(
+            "executed_flop_per_step",
+            F64,
+            "FLOPs of one step with what is computed again, full attention",
+            since=2,
+        ),
+        Column("checkpoint_byte", F64, "one checkpoint of the whole job", since=2),
+        *(
+            Column(f"{tier}_interval_s", F64, f"between saves to {to}, null: none", 0.0, True, 2)
+            for tier, to in (("local", "hosts"), ("remote", "storage"))
+        ),
     ),
 )
 DIM_EVENT_KIND = Table(

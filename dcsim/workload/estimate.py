@@ -21,15 +21,12 @@ from dcsim.workload.columns import filled, joined, rows_of
 from dcsim.workload.contention import shares_of
 from dcsim.workload.interval import interval
 from dcsim.workload.layer import Law
-from dcsim.workload.layout import CODES, Layout, Recompute
+from dcsim.workload.layout import CODES, Layout
 from dcsim.workload.legality import Cut, legal, reason
 from dcsim.workload.machine import law_of
 from dcsim.workload.memory import Memory, least_that_fits
 from dcsim.workload.model import (
     Real,
-    Shape,
-    active_layer_params,
-    attention_flop_per_token,
     flop_per_token,
 )
 from dcsim.workload.named import (
@@ -44,7 +41,7 @@ from dcsim.workload.named import (
     system_named,
 )
 from dcsim.workload.options import BY_NAME, OPTIONS, Value
-from dcsim.workload.step import Parts, step_of
+from dcsim.workload.step import Parts, executed_flop_per_token, step_of
 
 Ints = npt.NDArray[np.int64]
 Column = Value | Sequence[Value] | npt.NDArray[Any]
@@ -210,7 +207,6 @@ def estimated(cut: Cut, system: System, causal: Real, law: Law) -> Estimate:
     if system.untuned != system.software:
         untuned_s = step_of(shape, layout, machine, system.untuned, law, shares).parts.step_s
     flop = flop_per_token(shape, layout.sequence, causal)
-    again = np.where(layout.recompute == Recompute.FULL, _forward_flop(shape, layout, causal), 0.0)
     tokens_per_s = layout.tokens_count / step_s
     each = tokens_per_s / layout.gpus_count
     return Estimate(
@@ -222,18 +218,12 @@ def estimated(cut: Cut, system: System, causal: Real, law: Law) -> Estimate:
         extrapolated=ends.extrapolated,
         tokens_per_s=tokens_per_s,
         mfu_frac=each * flop / machine.peak_flop_per_s,
-        hfu_frac=each * (flop + again) / machine.peak_flop_per_s,
+        hfu_frac=each * executed_flop_per_token(shape, layout, causal) / machine.peak_flop_per_s,
         flop_per_s_per_gpu=each * flop,
         hbm_byte=machine.hbm_byte,
         fits=held.total_byte <= machine.hbm_byte,
         recompute=layout.recompute,
     )
-
-
-def _forward_flop(shape: Shape, layout: Layout, causal: Real) -> Real:
-    """Return the model FLOPs of the forward pass of all layers on one token."""
-    attention = attention_flop_per_token(shape, layout.sequence, causal)
-    return shape.layers * (2.0 * active_layer_params(shape) + attention / 3.0)
 
 
 def _layout(asked: Mapping[str, Any]) -> Layout:

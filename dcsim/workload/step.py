@@ -42,8 +42,15 @@ from dcsim.workload.layer import (
     local_layer_params,
     slot_tokens,
 )
-from dcsim.workload.layout import Layout, Schedule, Sharding
-from dcsim.workload.model import Real, Shape, flop_per_token, head_params
+from dcsim.workload.layout import Layout, Recompute, Schedule, Sharding
+from dcsim.workload.model import (
+    Real,
+    Shape,
+    active_layer_params,
+    attention_flop_per_token,
+    flop_per_token,
+    head_params,
+)
 
 WEIGHT_BYTE = 2.0
 _BUCKET_PARAMS = 40e6  # Megatron-Core: at least so many, and a million for each rank
@@ -203,6 +210,18 @@ def step_of(
         jitter_s=law.jitter_frac * expected_highest(layout.gradient_ranks * layout.pp) * compute_s,
     )
     return Step(parts, layer, head, stages, gradients, passing_s, divisor)
+
+
+def executed_flop_per_token(shape: Shape, layout: Layout, causal: Real = False) -> Real:
+    """Return the FLOPs that GPUs do for one token: those of the model, and what is done again.
+
+    Full recomputation does the forward pass of all layers a second time; selective adds nothing
+    that counts.
+    """
+    attention = attention_flop_per_token(shape, layout.sequence, causal)
+    forward = shape.layers * (2.0 * active_layer_params(shape) + attention / 3.0)
+    again = np.where(layout.recompute == Recompute.FULL, forward, 0.0)
+    return flop_per_token(shape, layout.sequence, causal) + again
 
 
 def expected_highest(count: Real) -> Real:

@@ -14,7 +14,7 @@ import numpy as np
 from dcsim.workload.layer import HIDDEN_BYTE, Software, slot_tokens
 from dcsim.workload.layout import Layout, Recompute, Sharding
 from dcsim.workload.model import Real, Shape, kv_width, mixture_layers
-from dcsim.workload.step import WEIGHT_BYTE, stage_params, stages_of
+from dcsim.workload.step import WEIGHT_BYTE, stage_expert_params, stage_params, stages_of
 
 
 class Traffic(NamedTuple):
@@ -50,12 +50,14 @@ def _others(ranks: Real) -> Real:
 
 
 def _states_byte(shape: Shape, layout: Layout, software: Software) -> Real:
-    """Return the traffic of gradients and weights."""
-    params, m = stage_params(shape, layout), layout.micro_batches
-    scatter_byte, gather_byte = params * software.gradient_byte, params * WEIGHT_BYTE
+    """Return the traffic of gradients and weights; those of experts have fewer copies."""
+    experts, ranks = stage_expert_params(shape, layout), layout.gradient_ranks
+    params = (stage_params(shape, layout) - experts) * _others(ranks)
+    params = params + experts * _others(np.maximum(1, ranks / layout.ep))
+    m, gather_byte = layout.micro_batches, params * WEIGHT_BYTE
+    scatter_byte = params * software.gradient_byte
     once_byte = np.where(
         layout.sharding == Sharding.NONE, 2 * scatter_byte, scatter_byte + gather_byte
     )
     full_byte = m * (scatter_byte + 2 * gather_byte)
-    sent_byte = np.where(layout.sharding == Sharding.ZERO3, full_byte, once_byte)
-    return sent_byte * _others(layout.gradient_ranks)
+    return np.where(layout.sharding == Sharding.ZERO3, full_byte, once_byte)

@@ -97,7 +97,7 @@ def write_run(
         scenario_text=scenario,
         seed=0,
         epoch_ns=0,
-        duration_ns=round(end_h * HOUR_NS),
+        duration_ns=max(round(end_h * HOUR_NS), 1),
         sources=[],
         where={},
         out=folder,
@@ -108,7 +108,7 @@ def write_run(
         for index, job in enumerate(jobs):
             trace.row("dim_job", _job(index, job))
         for index, event in enumerate(events):
-            trace.row("events", _event(index, event))
+            trace.row("events", _event(index, event if jobs else event._replace(job=-1)))
         for segment in segments:
             trace.row("job", _segment(segment))
         for row in site_rows:
@@ -158,6 +158,7 @@ def _job(index: int, job: Job) -> dict[str, Any]:
         gpus_count=job.gpus,
         tokens_per_step=job.tokens_per_step,
         flop_per_step=job.flop_per_step,
+        executed_flop_per_step=4 / 3 * job.flop_per_step,
         gpu_peak_flop_per_s=PEAK_FLOP_PER_S,
         target_tokens_count=job.target_tokens,
     )

@@ -11,7 +11,7 @@ from dcsim.accounting.ranges import SAME, Variation, bounds, write_list
 from dcsim.errors import InputError
 from dcsim.scenario.record import METRICS
 from dcsim.trace import Run
-from tests.accounting.handmade import Event, Job, running, write_run
+from tests.accounting.handmade import HOUR_NS, Event, Job, running, write_run
 
 
 def run_of(folder, steps, power_w=100.0, failures=0, **other):
@@ -90,7 +90,10 @@ def test_without_a_range_low_and_high_are_null(tmp_path):
         (lambda folder: _mark(folder, status="running"), "running, not done"),
         (lambda folder: _mark(folder, status="interrupted"), "interrupted, not done"),
         (lambda folder: _mark(folder, inputs_digest="1"), "is of another run: its inputs differ"),
-        (lambda folder: _mark(folder, duration_ns=1), "is of another run: its inputs differ"),
+        (
+            lambda folder: _mark(folder, duration_ns=11 * HOUR_NS),
+            "is of another run: its inputs differ",
+        ),
     ],
 )
 def test_a_range_with_a_hole_gives_no_interval_and_says_so(tmp_path, harm, note):

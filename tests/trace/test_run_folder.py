@@ -99,10 +99,10 @@ def test_a_new_text_replaces_the_old_one_or_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "no run folder: run.json: No such file"),
+        (None, "no run folder: it holds no run.json"),
         ("{", "no JSON"),
-        ("[]", "no status"),
-        ("{}", "no status"),
+        ("[]", "a mapping is needed"),
+        ("{}", "status is missing"),
     ],
 )
 def test_what_is_no_run_folder_is_named(tmp_path, text, message):

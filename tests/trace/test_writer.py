@@ -34,7 +34,7 @@ def new_run(folder):
         scenario_text="",
         seed=0,
         epoch_ns=7,
-        duration_ns=1,
+        duration_ns=24 * 3600 * 10**9,
         sources=[],
         where={},
         out=folder,

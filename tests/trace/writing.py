@@ -30,11 +30,16 @@ def rack_rows(sample):
 
 
 def write_for_ever(trace):
+    trace.row("dim_site", filled("dim_site"))
+    for rack in range(RACK_COUNT):
+        trace.row("dim_rack", filled("dim_rack", rack_id=rack))
+    trace.flush()
     sample = 0
     while True:
         for _ in range(SAMPLES_PER_FLUSH):
             trace.rows("rack", rack_rows(sample))
-            trace.row(EVENTS.name, filled("events", event_id=sample, t_ns=sample, detail="{}"))
+            ids = {"event_id": sample, "cause_id": -1, "job_id": -1}
+            trace.row(EVENTS.name, filled("events", **ids, t_ns=sample, detail="{}"))
             sample += 1
         trace.flush()
         print(sample, flush=True)
@@ -54,7 +59,7 @@ def main():
         scenario_text="x" * 5000,
         seed=0,
         epoch_ns=0,
-        duration_ns=1,
+        duration_ns=10**9,
         sources=[],
         where={},
         out=asked.folder,
