@@ -1,5 +1,6 @@
 """The commands of `dcsim`, a module for each kind; what they do lies elsewhere."""
 
 from dcsim.commands.estimates import estimate, plan, validate
+from dcsim.commands.reference import browse, check, explain, schema
 
-COMMANDS = (estimate, plan, validate)
+COMMANDS = (check, estimate, plan, validate, browse, schema, explain)
