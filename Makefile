@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint bench validate
+.PHONY: help setup run test lint bench validate reference
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,3 +40,7 @@ validate: .venv/.dev ## compare with the published figures; needs their data
 .venv/.dev: pyproject.toml | .venv/bin/python
 	$(PIP) --editable '.[dev]'
 	touch .venv/.run $@
+
+reference: .venv/.run ## write build/reference.md: keys, metrics, columns, errors and units
+	mkdir -p build
+	$(BIN)/dcsim help --markdown > build/reference.md

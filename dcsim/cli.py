@@ -1,27 +1,33 @@
 """Commands and exit codes; what they do lies elsewhere and is imported when it is needed.
 
-Exit codes: 0 done, 1 an `expect` of the scenario failed, 2 the user's input or a full disk,
-3 a fault of dcsim, 130 interrupted. Errors go to stderr, one line each. Who reads stdout may close
-it: then dcsim ends by SIGPIPE (141 in a shell), as other programs do, with the run folder whole.
+Exit codes are those of `dcsim.errors.EXITS`. Errors go to stderr, one line each. Who reads stdout
+may close it: then dcsim ends by SIGPIPE (141 in a shell), as other programs do, with the run folder
+whole.
 """
 
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import click
 
 import dcsim
 from dcsim.commands import COMMANDS
-from dcsim.errors import InputError, InvariantError, ScenarioError
-
-OK, UNMET, INPUT, OURS, INTERRUPTED = 0, 1, 2, 3, 130
-
-_Command = TypeVar("_Command", bound=Callable[..., object])
+from dcsim.commands.asking import asks_for_scenario
+from dcsim.errors import (
+    INPUT,
+    INTERRUPTED,
+    OK,
+    OURS,
+    UNMET,
+    InputError,
+    InvariantError,
+    ScenarioError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -78,23 +84,6 @@ def _complain(status: int, *messages: str) -> int:
     return status
 
 
-def _asks_for_scenario(command: _Command) -> _Command:
-    """Add what all commands on one scenario take: the file, `--set` and `--seed`."""
-    for decorate in (
-        click.option("--seed", type=int, help="Seed of all draws instead of the scenario's."),
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="PATH=VALUE",
-            help="Lay a value over the file's: sites.dallas.nodes.count=64; may be repeated.",
-        ),
-        click.argument("file", type=click.Path(path_type=Path)),
-    ):
-        command = decorate(command)
-    return command
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(dcsim.__version__, message="%(prog)s %(version)s")
 def commands() -> None:
@@ -106,7 +95,7 @@ def commands() -> None:
 
 
 @commands.command()
-@_asks_for_scenario
+@asks_for_scenario
 @click.option("--out", type=_run_folder, metavar="PATH", help="Run folder; must not exist yet.")
 @click.option(
     "--inputs",
@@ -162,40 +151,6 @@ def run(
         return _complain(INTERRUPTED, f"interrupted, {result.folder} is whole but its range is not")
     unmet = scenario.unmet(result.summary)
     return _complain(UNMET, *unmet) if unmet else OK
-
-
-@commands.command()
-@_asks_for_scenario
-def check(file: Path, overrides: tuple[str, ...], seed: int | None) -> int:
-    """Check the scenario in FILE and build its world, without simulating or writing anything.
-
-    \b
-    Example: dcsim check scenarios/h100-200k.yaml --set sites.dallas.nodes.count=20000
-    """
-    from dcsim.scenario import load
-
-    scenario = load(file, overrides, seed)
-
-    from dcsim.processes.findings import findings
-
-    for line in findings(scenario):
-        click.echo(line)
-    return OK
-
-
-@commands.command()
-def schema() -> int:
-    """Print the JSON Schema of scenario files, for editors.
-
-    \b
-    Example: dcsim schema > dcsim.schema.json
-    """
-    import json
-
-    from dcsim.scenario import Scenario
-
-    click.echo(json.dumps(Scenario.json_schema(), indent=2))
-    return OK
 
 
 for _command in COMMANDS:

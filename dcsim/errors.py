@@ -3,6 +3,16 @@
 All take positional arguments only: SimPy rebuilds exceptions from `.args`.
 """
 
+OK, UNMET, INPUT, OURS, INTERRUPTED = 0, 1, 2, 3, 130
+EXITS = {
+    OK: "done",
+    UNMET: "an `expect` of the scenario failed, or `check --strict` has warnings",
+    INPUT: "something is wrong with what was given, or the disk is full",
+    OURS: "a fault of dcsim, with its place; what was simulated until then is kept",
+    INTERRUPTED: "interrupted; what was simulated until then is kept and can be read",
+}
+"""Exit codes of every command, and what they mean."""
+
 
 class _MessagesError(Exception):
     """One or more messages, all of them found before anything ran."""

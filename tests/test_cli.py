@@ -42,8 +42,6 @@ def simulated(monkeypatch):
         return SimpleNamespace(folder=Path("runs/x"), summary=SUMMARY, status=calls.status)
 
     monkeypatch.setitem(sys.modules, "dcsim.api", SimpleNamespace(simulate=simulate))
-    checked = SimpleNamespace(findings=lambda scenario: ["OK", scenario.name])
-    monkeypatch.setitem(sys.modules, "dcsim.processes.findings", checked)
     monkeypatch.setattr("dcsim.report.terminal.show", calls.shown.append)
     return calls
 
@@ -72,8 +70,35 @@ def test_quiet_prints_nothing(run, simulated):
     assert simulated.options["progress"] is False
 
 
-def test_check_prints_what_it_found(run, simulated):
-    assert run("check", SMALL, "--set", "name=other") == (0, "OK\nother\n", "")
+def test_check_is_strict_only_on_request(run):
+    status, out, err = run("check", SMALL, "--set", "name=other", "--strict")
+    assert (status, err) == (0, "")
+    assert out.startswith("other: 2 h, seed 7\n")
+    assert out.endswith("no warnings, 3 notes, 10 ok\n")
+    warm = ("--set", "sites.dallas.cooling.chillers=0")
+    assert [run("check", SMALL, *warm, *more)[0] for more in ([], ["--strict"])] == [0, 1]
+
+
+def test_check_prints_json_and_nothing_else(run):
+    status, out, err = run("check", SMALL, "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["counts"] == {"warning": 0, "note": 3, "ok": 10}
+
+
+def test_help_of_a_topic_and_of_a_command(run):
+    status, out, _ = run("help", "metric", "pue")
+    assert (status, out.splitlines()[0]) == (0, "pue")
+    assert run("help", "run")[1] == run("run", "--help")[1]
+    assert run("help", "--markdown")[1].count("\n## ") > 30
+    assert run("help", "units", "time", "--markdown")[1].startswith("## Units\n")
+
+
+def test_catalog_prints_json_of_what_is_shown(run):
+    assert json.loads(run("catalog", "--json")[1])["gpu"][0] == "a100-40-sxm"
+    sheet = json.loads(run("catalog", "gpu", "h100-sxm", "--json")[1])
+    assert sheet["numbers"]["tdp_w"]["value"] == 700.0
+    used = json.loads(run("catalog", "--used", SMALL, "--json")[1])
+    assert ("gpu", "h100-sxm") in {(sheet["kind"], sheet["name"]) for sheet in used}
 
 
 def test_a_failed_expectation_is_exit_1_after_the_summary(run, simulated):

@@ -27,7 +27,7 @@ LAYERS = (
     {"trace", "inputs", "workload"},
     {"physics", "engine"},
     {"processes", "sources"},
-    {"simulation"},
+    {"simulation", "audit"},
     {"accounting"},
     {"report"},
     {"ranges"},

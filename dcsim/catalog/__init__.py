@@ -8,13 +8,14 @@ climate): they say what the thing is, to tests, readers and models of your own.
 """
 
 from dcsim.catalog.failures import FailureClass, FailurePreset, failure_preset
-from dcsim.catalog.sheets import KINDS, LEVELS, Sheet, names, sheet
+from dcsim.catalog.sheets import KINDS, LEVELS, Number, Sheet, names, sheet
 
 __all__ = [
     "KINDS",
     "LEVELS",
     "FailureClass",
     "FailurePreset",
+    "Number",
     "Sheet",
     "failure_preset",
     "names",

@@ -94,6 +94,16 @@ class Sheet:
         """Names of the numbers, in the order of the file."""
         return iter(self._numbers)
 
+    @property
+    def words(self) -> Mapping[str, str]:
+        """All its words by key, `about` among them."""
+        return self._words
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of its tables of rows."""
+        return tuple(self._rows)
+
     def number(self, key: str) -> Number:
         """The number with its unit, range, source, year and basis."""
         return _found(self, self._numbers, key, "number")

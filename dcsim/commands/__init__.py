@@ -2,5 +2,6 @@
 
 from dcsim.commands.estimates import estimate, plan, validate
 from dcsim.commands.folders import export, runs
+from dcsim.commands.reference import browse, check, explain, schema
 
-COMMANDS = (estimate, plan, validate, export, runs)
+COMMANDS = (check, estimate, plan, validate, export, runs, browse, schema, explain)

@@ -44,7 +44,15 @@ def _effect(value: Any) -> Effect:
         raise ValueError(f"{_EFFECT_ALLOWED} (fractions, never percent)") from None
 
 
-_SELECTOR_LEAF = Leaf(_selector, {"type": "string", "pattern": f"^{_SELECTOR.pattern}$"})
+_SELECTOR_LEAF = Leaf(
+    _selector,
+    {
+        "type": "string",
+        "pattern": f"^{_SELECTOR.pattern}$",
+        "examples": ["dallas/cdu/3", "*/node/*"],
+    },
+    "site/kind/index with ranges and *, such as dallas/cdu/3-5 or dallas/rack/7/node/*",
+)
 _EFFECT_LEAF = Leaf(
     _effect,
     {
@@ -55,11 +63,11 @@ _EFFECT_LEAF = Leaf(
                 "properties": {"degrade": {"type": "number", "minimum": 0, "maximum": 1}},
                 "required": ["degrade"],
                 "additionalProperties": False,
-                "description": "share that remains; of a GPU, node or rack the share of its "
-                "clock, which never falls below the lowest that its GPUs have",
             },
         ]
     },
+    "down, or {degrade: share that remains, 0..1}; of a GPU, node or rack the share of its clock, "
+    "which never falls below the lowest that its GPUs have",
 )
 
 
@@ -73,26 +81,35 @@ def none_or_preset(value: Any) -> Any:
 class Failures(Part):
     """Calendar of failures drawn from a preset of the catalogue, its rates times `scale`."""
 
-    preset: Annotated[str, sheet("failures")]
-    scale: Annotated[float, number(0, 1000)] = 1.0
+    preset: Annotated[str, sheet("failures"), "fleet whose published rates are drawn from"]
+    scale: Annotated[float, number(0, 1000), "multiplies every rate"] = 1.0
 
 
 class Fault(Part):
-    """What is hit at `at_s`; for_s None means until the end."""
+    """A scripted fault. It strikes at `at_s`; for_s None means until the end."""
 
-    at_s: Annotated[float, quantity("time", "0 s", "10 y")]
-    hit: Annotated[str, _SELECTOR_LEAF]
-    effect: Annotated[Effect, _EFFECT_LEAF]
-    for_s: Annotated[float | None, quantity("time", "1 ms", "10 y")] = None
+    at_s: Annotated[float, quantity("time", "0 s", "10 y"), "when it strikes, after the start"]
+    hit: Annotated[str, _SELECTOR_LEAF, "what it strikes"]
+    effect: Annotated[Effect, _EFFECT_LEAF, "what becomes of it"]
+    for_s: Annotated[
+        float | None, quantity("time", "1 ms", "10 y"), "how long it lasts; to the end if not given"
+    ] = None
 
 
 class Maintenance(Part):
-    """Once in `every_s`, for `for_s`: either the nodes of `hit`, or a rolling share of all."""
+    """Planned work on nodes, over and over.
 
-    every_s: Annotated[float, quantity("time", "1 h", "10 y")]
-    for_s: Annotated[float, quantity("time", "1 s", "30 d")]
-    hit: Annotated[str | None, _SELECTOR_LEAF] = None
-    rolling_frac: Annotated[float | None, quantity("fraction", "0.00001", "1")] = None
+    Once in `every_s`, for `for_s`: either the nodes of `hit`, or a rolling share of all.
+    """
+
+    every_s: Annotated[float, quantity("time", "1 h", "10 y"), "time from one turn to the next"]
+    for_s: Annotated[float, quantity("time", "1 s", "30 d"), "how long nodes are away"]
+    hit: Annotated[str | None, _SELECTOR_LEAF, "the nodes that leave at each turn"] = None
+    rolling_frac: Annotated[
+        float | None,
+        quantity("fraction", "0.00001", "1"),
+        "share of all nodes that leaves at each turn, one share after the other",
+    ] = None
 
     @model_validator(mode="after")
     def _one(self) -> "Maintenance":

@@ -22,6 +22,8 @@ from dcsim.scenario.reader import scalar
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NAME_MAX_COUNT = 60
+_PREFIXED = {"time": "s", "power": "W", "data": "byte"}
+"""Dimensions whose values are written in whatever unit fits them."""
 
 
 def written_key(attribute: str) -> str:
@@ -31,18 +33,27 @@ def written_key(attribute: str) -> str:
     return attribute.removesuffix(f"_{longest}") if longest else attribute
 
 
+FILLED = "filled in where it is left out"
+"""Annotation of a key that is needed, but that nobody has to write."""
+
+
 class Part(BaseModel):
     """Abstract: a part of a scenario, a frozen mapping in which unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=written_key)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Leaf:
-    """Annotation of a field: how its written value is read, and its JSON Schema."""
+    """Annotation of a field: how its written value is read, and what says so to people and editors.
+
+    *allowed* is what may be written, in words; *write* is the reverse of *read*.
+    """
 
     read: Callable[[Any], Any]
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+    allowed: str
+    write: Callable[[Any], Any] = lambda value: value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         del source
@@ -52,7 +63,11 @@ class Leaf:
         self, core: object, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         del core, handler
-        return dict(self.schema)
+        return self.json_schema()
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON Schema of the written value."""
+        return dict(self.schema() if callable(self.schema) else self.schema)
 
 
 def quantity(dimension: str, low: str, high: str, *, auto: bool = False) -> Leaf:
@@ -61,7 +76,7 @@ def quantity(dimension: str, low: str, high: str, *, auto: bool = False) -> Leaf
     span = f"{low}..{high}"
     if low.split()[1:] == high.split()[1:]:
         span = f"{low.split()[0]}..{high}"
-    also = " or auto" if auto else ""
+    also, unset = (" or auto", "auto") if auto else ("", None)
 
     def read(value: Any) -> float | None:
         if auto and value == "auto":
@@ -74,13 +89,25 @@ def quantity(dimension: str, low: str, high: str, *, auto: bool = False) -> Leaf
             raise ValueError(f"allowed {span}{also}")
         return number
 
-    schema = {"type": "string", "description": f"{span}{also} ({units.allowed(dimension)})"}
-    return Leaf(read, schema if units.DIMENSIONS[dimension] else {"type": "number"})
+    def write(value: float | None) -> str | None:
+        if value is None:
+            return unset
+        if dimension in _PREFIXED:
+            return units.show(value, _PREFIXED[dimension])
+        unit = low.split()[1]
+        return f"{value / units.to_si(1, unit):g} {unit}"
+
+    plain = {"type": "number", "minimum": low_si, "maximum": high_si}
+    if not units.DIMENSIONS[dimension]:
+        return Leaf(read, plain, f"{units.allowed(dimension)}, {span}")
+    schema = {"type": "string", "examples": [low, high]}
+    return Leaf(read, schema, f"{span}{also} ({units.allowed(dimension)})", write)
 
 
 def whole(low: int, high: int, *, auto: bool = False) -> Leaf:
     """Whole number from *low* to *high* (`2e12` is one); None for `auto` where allowed."""
-    span = f"a whole number {low}..{high}" + (" or auto" if auto else "")
+    also, unset = (" or auto", "auto") if auto else ("", None)
+    span = f"a whole number {low}..{high}{also}"
 
     def read(value: Any) -> int | None:
         if auto and value == "auto":
@@ -90,8 +117,11 @@ def whole(low: int, high: int, *, auto: bool = False) -> Leaf:
             raise ValueError(f"allowed {span}")
         return int(value)
 
+    def write(value: int | None) -> int | str | None:
+        return unset if value is None else value
+
     schema: dict[str, Any] = {"type": "integer", "minimum": low, "maximum": high}
-    return Leaf(read, {"anyOf": [{"const": "auto"}, schema]} if auto else schema)
+    return Leaf(read, {"anyOf": [{"const": "auto"}, schema]} if auto else schema, span, write)
 
 
 def number(low: float, high: float) -> Leaf:
@@ -104,7 +134,7 @@ def number(low: float, high: float) -> Leaf:
             raise ValueError(f"allowed {span}")
         return plain
 
-    return Leaf(read, {"type": "number", "minimum": low, "maximum": high})
+    return Leaf(read, {"type": "number", "minimum": low, "maximum": high}, span)
 
 
 def flag() -> Leaf:
@@ -115,7 +145,7 @@ def flag() -> Leaf:
             raise ValueError("allowed true or false")
         return value
 
-    return Leaf(read, {"type": "boolean"})
+    return Leaf(read, {"type": "boolean"}, "true or false")
 
 
 def choice(*options: str, only: bool = False) -> Leaf:
@@ -126,7 +156,8 @@ def choice(*options: str, only: bool = False) -> Leaf:
             _refuse(value, options, "not modelled, " if only else "")
         return value
 
-    return Leaf(read, {"enum": list(options)})
+    allowed = ", ".join(options) + (" (others are not modelled)" if only else "")
+    return Leaf(read, {"enum": list(options)}, allowed)
 
 
 def sheet(kind: str) -> Leaf:
@@ -138,7 +169,8 @@ def sheet(kind: str) -> Leaf:
             _refuse(value, names, f"no such {kind.replace('_', ' ')} in the catalogue, ")
         return value
 
-    return Leaf(read, {"type": "string", "description": f"a {kind} of the catalogue"})
+    allowed = f"a name of `dcsim catalog {kind}`"
+    return Leaf(read, {"enum": catalog.names(kind)}, allowed)
 
 
 def name() -> Leaf:
@@ -150,7 +182,8 @@ def name() -> Leaf:
             raise ValueError("allowed lower-case letters, digits and hyphens, such as dallas-2")
         return text
 
-    return Leaf(read, {"type": "string", "pattern": f"^{_NAME.pattern}$"})
+    schema = {"type": "string", "pattern": f"^{_NAME.pattern}$", "maxLength": _NAME_MAX_COUNT}
+    return Leaf(read, schema, "lower-case letters, digits and single hyphens")
 
 
 def nearest(word: str, options: Sequence[str]) -> str:

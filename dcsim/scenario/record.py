@@ -64,8 +64,15 @@ def _bound(value: Any) -> Bound:
     return Bound(match[1], float(match[2]))
 
 
-Metric = Annotated[str, Leaf(_metric, {"enum": list(METRICS)})]
-Expectation = Annotated[Bound, Leaf(_bound, {"type": "string", "pattern": f"^{_BOUND.pattern}$"})]
+Metric = Annotated[str, Leaf(_metric, {"enum": list(METRICS)}, "a metric of the summary")]
+Expectation = Annotated[
+    Bound,
+    Leaf(
+        _bound,
+        {"type": "string", "pattern": f"^{_BOUND.pattern}$", "examples": ["> 0.9"]},
+        "one of > >= < <= and a number, in quotes, such as '> 0.9'",
+    ),
+]
 
 
 REPORT_S = 300
@@ -73,10 +80,25 @@ REPORT_S = 300
 
 
 class Record(Part):
-    """How often rows are written; `gpus` says when single GPUs are, every `gpu_every_s`."""
+    """How often rows are written.
 
-    site_every_s: Annotated[float, quantity("time", "5 min", "30 d")] = 300.0
-    rack_every_s: Annotated[float, quantity("time", "5 min", "30 d")] = 900.0
-    gpus: Annotated[str, choice("around-faults", "never", "always")] = "around-faults"
-    gpu_every_s: Annotated[float, quantity("time", "5 min", "30 d")] = 300.0
-    max_trace_byte: Annotated[float, quantity("data", "1 MB", "100 TB")] = 2e9
+    `gpus` says when those of single GPUs are, every `gpu_every_s`.
+    """
+
+    site_every_s: Annotated[
+        float, quantity("time", "5 min", "30 d"), "time between rows of a site, a multiple of 5 min"
+    ] = 300.0
+    rack_every_s: Annotated[
+        float, quantity("time", "5 min", "30 d"), "time between rows of racks, a multiple of 5 min"
+    ] = 900.0
+    gpus: Annotated[
+        str, choice("around-faults", "never", "always"), "when single GPUs are recorded"
+    ] = "around-faults"
+    gpu_every_s: Annotated[
+        float,
+        quantity("time", "5 min", "30 d"),
+        "time between rows of single GPUs where they are recorded always",
+    ] = 300.0
+    max_trace_byte: Annotated[
+        float, quantity("data", "1 MB", "100 TB"), "a run whose trace may become larger is refused"
+    ] = 2e9

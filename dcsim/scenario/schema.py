@@ -5,15 +5,16 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr
 
 from dcsim.scenario.document import Document, laid_over
 from dcsim.scenario.failures import Failures, Fault, Maintenance, none_or_preset
-from dcsim.scenario.fields import Leaf, Part, name, quantity, whole
+from dcsim.scenario.fields import Leaf, Part, name, quantity, sheet, whole
 from dcsim.scenario.job import Entry, Job
+from dcsim.scenario.keys import described
 from dcsim.scenario.levels import Levels
 from dcsim.scenario.problems import message
 from dcsim.scenario.record import Expectation, Metric, Record
@@ -22,6 +23,7 @@ from dcsim.scenario.site import Site
 _SEED_MAX = 2**63 - 1
 FIRST_YEAR, END_YEAR = 1700, 2200
 """Nanoseconds since 1970 reach from 1678 to 2262."""
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def _start(value: Any) -> datetime:
@@ -35,6 +37,9 @@ def _start(value: Any) -> datetime:
     if not FIRST_YEAR <= start.year < END_YEAR:
         raise ValueError(f"allowed a year of {FIRST_YEAR}..{END_YEAR - 1}")
     return start
+
+
+_Preset = Annotated[str, sheet("failures")] | Literal["none"]
 
 
 def _named(value: Any) -> Any:
@@ -54,22 +59,34 @@ def _named(value: Any) -> Any:
 class Scenario(Part):
     """What to simulate, in SI units; made from a document and never changed."""
 
-    name: Annotated[str, name()]
-    seed: Annotated[int, whole(0, _SEED_MAX)] = 0
-    duration_s: Annotated[float, quantity("time", "1 s", "10 y")]
-    start: Annotated[datetime, Leaf(_start, {"type": "string"})] = datetime.fromisoformat(
-        "2024-07-01T00:00"
-    )
+    name: Annotated[str, name(), "names the run folder"]
+    seed: Annotated[
+        int, whole(0, _SEED_MAX), "seed of all draws: failures, spread between GPUs"
+    ] = 0
+    duration_s: Annotated[float, quantity("time", "1 s", "10 y"), "how long is simulated"]
+    start: Annotated[
+        datetime,
+        Leaf(
+            _start,
+            {"type": "string", "examples": ["2024-07-01T00:00"]},
+            f"a local time without zone, of {FIRST_YEAR}..{END_YEAR - 1}",
+            lambda start: start.isoformat(timespec="minutes"),
+        ),
+        "local standard time at the start, for weather and calendar",
+    ] = datetime.fromisoformat("2024-07-01T00:00")
     sites: dict[Annotated[str, name()], Site] = Field(min_length=1)
     entries: Annotated[tuple[Entry, ...], BeforeValidator(_named)] = Field((), alias="jobs")
     failures: Annotated[
-        Failures | None, BeforeValidator(none_or_preset, json_schema_input_type=str | Failures)
+        Failures | None, BeforeValidator(none_or_preset, json_schema_input_type=_Preset | Failures)
     ] = None
     faults: tuple[Fault, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     levels: Levels = Levels()
     record: Record = Record()
-    expect: dict[Metric, Expectation] = {}
+    expect: Annotated[
+        dict[Metric, Expectation],
+        "what must come out, by metric; if it does not, the exit code is 1",
+    ] = {}
     _document: Document = PrivateAttr(Document({}, {}, (), "<scenario>"))
 
     @classmethod
@@ -137,10 +154,13 @@ class Scenario(Part):
     def json_schema(cls) -> dict[str, Any]:
         """JSON Schema of a scenario file, for editors.
 
-        It requires no key, since a file that extends another may leave out any.
+        It requires no key, since a file that extends another may leave out any; and any may be
+        null, which removes what was there.
         """
         schema = cls.model_json_schema(by_alias=True)
-        schema["properties"]["extends"] = {"type": "string", "description": "path of a base file"}
-        for part in (schema, *schema["$defs"].values()):
-            part.pop("required", None)
-        return schema
+        described(schema, cls)
+        schema["properties"]["extends"] = {
+            "type": "string",
+            "description": "path of a file that this one is laid over",
+        }
+        return {"$schema": DIALECT, **schema}

@@ -14,21 +14,27 @@ from dcsim.scenario.weather import Weather
 class Nodes(Part):
     """How many servers of which type."""
 
-    type: Annotated[str, sheet("node")]
-    count: Annotated[int, whole(1, 500_000)]
+    type: Annotated[str, sheet("node"), "server with its GPUs"]
+    count: Annotated[int, whole(1, 500_000), "servers of the site"]
 
 
 class Racks(Part):
     """How servers are put into racks."""
 
-    nodes_per_rack: Annotated[int, whole(1, 64)] = 8
+    nodes_per_rack: Annotated[
+        int, whole(1, 64), "servers in a full rack; the last rack may hold fewer"
+    ] = 8
 
 
 class Price(Part):
-    """What a kilowatt-hour costs and emits; None where it was not given."""
+    """What a kilowatt-hour costs and emits. None where it was not given."""
 
-    usd_per_kwh: Annotated[float | None, number(0, 10)] = Field(None, alias="usd_per_kwh")
-    co2_g_per_kwh: Annotated[float | None, number(0, 3000)] = Field(None, alias="co2_g_per_kwh")
+    usd_per_kwh: Annotated[
+        float | None, number(0, 10), "price of electricity at the meter, USD/kWh"
+    ] = Field(None, alias="usd_per_kwh")
+    co2_g_per_kwh: Annotated[
+        float | None, number(0, 3000), "carbon of electricity at the meter, g/kWh"
+    ] = Field(None, alias="co2_g_per_kwh")
 
 
 class Site(Part):
@@ -43,6 +49,12 @@ class Site(Part):
     power: Power
     cooling: Cooling
     weather: Weather
-    gpu_spread: Annotated[float, number(0, 2)] = 1.0
-    power_cap_w: Annotated[float | None, quantity("power", "50 W", "5 kW")] = None
+    gpu_spread: Annotated[
+        float, number(0, 2), "multiplies the drawn spread between GPUs; 0: all alike"
+    ] = 1.0
+    power_cap_w: Annotated[
+        float | None,
+        quantity("power", "50 W", "5 kW"),
+        "power limit of each GPU; its TDP if not given",
+    ] = None
     price: Price | None = None

@@ -23,10 +23,22 @@ class Weather(Part):
     A climate has the mean day of each month, or its hottest day again and again.
     """
 
-    climate: Annotated[str | None, sheet("climate")] = None
-    day: Annotated[str, choice("mean", "hottest")] = "mean"
-    epw: Annotated[Path | None, Leaf(_file, {"type": "string"})] = None
-    constant_c: Annotated[float | None, quantity("temperature", "-50 degC", "60 degC")] = None
+    climate: Annotated[str | None, sheet("climate"), "typical year of a place"] = None
+    day: Annotated[
+        str,
+        choice("mean", "hottest"),
+        "mean: the mean day of each month; hottest: its hottest day again and again",
+    ] = "mean"
+    epw: Annotated[
+        Path | None,
+        Leaf(_file, {"type": "string"}, "the path of a file"),
+        "EnergyPlus weather file, relative to the scenario",
+    ] = None
+    constant_c: Annotated[
+        float | None,
+        quantity("temperature", "-50 degC", "60 degC"),
+        "the same dry bulb all the time",
+    ] = None
 
     @model_validator(mode="after")
     def _one(self) -> "Weather":

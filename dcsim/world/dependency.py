@@ -1,10 +1,14 @@
 """Who depends on whom, as a graph: what goes down with a CDU, a PDU, a feed, a leaf."""
 
+from typing import Any
+
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
 from dcsim.world.names import name_of
 from dcsim.world.site import Site
+from dcsim.world.tables import I32, I64
 
 ALL = frozenset({"power", "cooling", "network", "housing"})
 
@@ -40,3 +44,29 @@ def takes_down(graph: "nx.DiGraph[str]", thing: str, by: frozenset[str] = ALL) -
     edges = ((a, b) for a, b, kind in graph.edges(data="by") if kind in by)
     kept: nx.DiGraph[str] = nx.DiGraph(edges)
     return set(nx.descendants(kept, thing)) if thing in kept else set()
+
+
+def nodes_below(site: Site, nodes: I32 | None = None) -> dict[str, I64]:
+    """Return by kind how many of *nodes*, or of all, depend on each thing; shape (things,).
+
+    Says what `takes_down` says, from the arrays that the graph is made of.
+    """
+    member = np.arange(site.counts["node"]) if nodes is None else np.asarray(nodes)
+    size = np.bincount(site.node.rack[member], minlength=site.counts["rack"])
+    racks = np.arange(len(size))
+    ups = np.concatenate((site.pdu.ups[site.rack.pdu], site.wiring.unit_ups[site.rack.unit]))
+    above: dict[str, NDArray[np.integer[Any]]] = {
+        "feed": site.ups.feed[ups],
+        "ups": ups,
+        "pdu": site.rack.pdu,
+        site.unit_kind: site.rack.unit,
+        "rack": racks,
+    }
+    below = {}
+    for kind, thing in above.items():
+        pairs = np.unique(np.stack((thing, np.resize(racks, len(thing)))), axis=1)
+        below[kind] = np.bincount(pairs[0], size[pairs[1]], site.counts[kind]).astype(np.int64)
+    leaves = np.sort(site.clos.leaf_of_nic[member], axis=1)
+    again = np.diff(leaves, axis=1, prepend=-1) == 0
+    below["leaf"] = np.bincount(leaves[~again], minlength=site.counts["leaf"])
+    return below

@@ -243,9 +243,10 @@ def test_the_json_schema_describes_the_keys_of_the_file():
     assert set(yaml.safe_load(SMALL.read_text())) <= set(schema["properties"])
     cooling = schema["$defs"]["Cooling"]
     assert cooling["additionalProperties"] is False
-    assert cooling["properties"]["supply"]["description"].startswith("5..60 degC")
+    assert cooling["properties"]["supply"]["description"].endswith("5..60 degC (units degC)")
     assert "required" not in cooling
-    assert {"type": "string"} in schema["$defs"]["Job"]["properties"]["recovery"]["anyOf"]
+    short, _long = schema["$defs"]["Job"]["properties"]["recovery"]["anyOf"]
+    assert "warm-spare" in short["enum"]
 
 
 def parts(of: type[Part] = Part) -> list[type[Part]]:
