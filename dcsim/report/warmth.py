@@ -1,0 +1,72 @@
+"""How warm a rack and a GPU were, from the rows that the trace samples, read batch by batch."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dcsim.accounting.holders import Thing
+from dcsim.report.phrases import instant
+from dcsim.report.telling import Telling
+from dcsim.trace.schema import DTYPES
+from dcsim.units import show
+
+_STREAM_BEGIN = 8
+
+
+def warmth(told: Telling, thing: Thing, rack: Mapping[str, Any]) -> list[str]:
+    """Sentences on the temperatures up to the instant; none where nothing was sampled."""
+    said = []
+    columns = ("rack_id", "temp_c_mean", "temp_c_max", "power_w")
+    samples = list(_samples(told, "rack", int(rack["rack_id"]), columns))
+    if samples:
+        last_ns, mean_c, _, power_w = samples[-1]
+        hottest_ns, _, hottest_c, _ = max(samples, key=lambda sample: sample[2])
+        said.append(
+            f"{rack['name']} at {instant(last_ns)}: its GPUs at {show(mean_c, 'degC')} in the "
+            f"mean, {show(power_w, 'W')}; its hottest sample was {show(hottest_c, 'degC')} at "
+            f"{instant(hottest_ns)}."
+        )
+    if thing.kind == "gpu":
+        columns = ("gpu_id", "temp_c", "power_w", "clock_frac")
+        for t_ns, temp_c, power_w, clock_frac in [
+            *_samples(told, "gpu", told.holders.gpu_id(thing), columns)
+        ][-1:]:
+            said.append(
+                f"{thing.name} in its last snapshot, at {instant(t_ns)}: {show(temp_c, 'degC')}, "
+                f"{show(power_w, 'W')}, {clock_frac:.0%} of its highest clock."
+            )
+    return said
+
+
+def _samples(
+    told: Telling, table: str, number: int, columns: tuple[str, ...]
+) -> Iterator[tuple[Any, ...]]:
+    """Time [ns] and values of the rows of one thing up to the instant.
+
+    The first of *columns* holds the number of the thing. From byte 8 on the file is a stream,
+    whether or not the run ended.
+    """
+    try:
+        with pa.memory_map(str(told.run.folder / "traces" / f"{table}.arrow")) as file:
+            file.seek(_STREAM_BEGIN)
+            names = pa.ipc.open_stream(file).schema.names
+            wanted = [names.index(name) for name in ("t_ns", *columns)]
+            file.seek(_STREAM_BEGIN)
+            options = pa.ipc.IpcReadOptions(included_fields=wanted)
+            stream = pa.ipc.open_stream(file, options=options)
+            while True:
+                batch = stream.read_next_batch()
+                t_ns, ids, *values = (_numbers(batch.column(n)) for n in ("t_ns", *columns))
+                for row in np.flatnonzero((ids == number) & (t_ns <= told.until_ns)).tolist():
+                    yield (int(t_ns[row]), *(float(value[row]) for value in values))
+                if t_ns.size and t_ns[-1] > told.until_ns:
+                    return
+    except (OSError, ValueError, pa.ArrowInvalid, StopIteration):
+        return
+
+
+def _numbers(column: pa.Array) -> np.ndarray[Any, Any]:
+    dtype = np.dtype(DTYPES[column.type])
+    return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
