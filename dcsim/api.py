@@ -12,6 +12,7 @@ from dcsim.physics.site import default_models
 from dcsim.processes.cast import Models
 from dcsim.report.progress import progress as progress_line
 from dcsim.scenario import Scenario
+from dcsim.trace import Run
 from dcsim.trace.run_folder import Status
 
 
@@ -31,9 +32,10 @@ def simulate(
     inputs: Path | None = None,
     threads: int | None = None,
     progress: bool = False,
+    report: bool = True,
     dtype: DTypeLike = np.float32,
 ) -> RunResult:
-    """Simulate *scenario*, write its run folder and its summary.
+    """Simulate *scenario*, write its run folder, its summary and, for a *report*, its page.
 
     *models* gives the models of a site: `lambda site: [*default_models(site), Mine(site)]` adds
     one. *inputs* is an `inputs.arrow` to replay instead of drawing, *out* the folder itself,
@@ -53,4 +55,8 @@ def simulate(
             dtype=dtype,
         )
     summary = write_summary(outcome.folder)
+    if report:
+        from dcsim.report.page import write_page
+
+        write_page(Run(outcome.folder), summary)
     return RunResult(outcome.folder, outcome.status, summary.as_dict())

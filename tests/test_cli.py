@@ -55,6 +55,7 @@ def test_run_passes_on_what_was_asked_and_shows_the_run(run, simulated):
     assert (asked.name, asked.duration_s, asked.seed) == ("other", 86400.0, 3)
     assert simulated.options == {
         "out": Path("here"), "inputs": Path("in.arrow"), "threads": 2, "progress": True,
+        "report": True,
     }  # fmt: skip
     assert simulated.shown == [Path("runs/x")]
 
@@ -69,6 +70,11 @@ def test_quiet_prints_nothing(run, simulated):
     assert run("run", SMALL, "--quiet") == (0, "", "")
     assert simulated.shown == []
     assert simulated.options["progress"] is False
+
+
+def test_a_run_may_do_without_its_page(run, simulated):
+    assert run("run", SMALL, "--no-report") == (0, "", "")
+    assert simulated.options["report"] is False
 
 
 def test_check_prints_what_it_found(run, simulated):
