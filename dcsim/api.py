@@ -140,6 +140,13 @@ class Run(trace.Run):
         number: float | None = self.summary[metric]["value"]
         return number
 
+    @property
+    def figures(self) -> Mapping[str, list[Any]]:
+        """The plots of the page as Bokeh figures, by the part of the page that they stand in."""
+        from dcsim.report.page import figures
+
+        return figures(self, summarise(self))
+
     def show(self) -> None:
         """Print the summary on one screen."""
         print_summary(self, summarise(self), Console())
@@ -178,16 +185,18 @@ def simulate(
     inputs: str | Path | None = None,
     threads: int | None = None,
     progress: bool = False,
+    report: bool = True,
     ranges: bool = False,
     dtype: DTypeLike = np.float32,
 ) -> Run:
-    """Simulate *scenario*, write its run folder and its summary, and open it.
+    """Simulate *scenario*, write its run folder, its summary and its page, and open it.
 
     *models* gives the models of a site and *failures* makes failures beside those of the scenario:
     see the examples above. *inputs* is an `inputs.arrow` to replay instead of drawing, *out* the
     folder itself, *dtype* the precision of per-GPU states; *progress* shows a line on stderr in a
-    terminal. *ranges* simulates again, below the folder, at the low and high of each group of
-    numbers, for the low and high of the summary; of an interrupted range the run itself is whole.
+    terminal. *report* writes the page `report.html`. *ranges* simulates again, below the folder, at
+    the low and high of each group of numbers, for the low and high of the summary; of an
+    interrupted range the run itself is whole.
 
     Raises ScenarioError or InputError before anything is written; OSError for a full disk and
     InvariantError for a fault of ours, both with the run marked failed and readable.
@@ -204,7 +213,7 @@ def simulate(
             show=show,
             dtype=dtype,
         )
-    write_summary(outcome.folder)
+    summary = write_summary(outcome.folder)
     if ranges and outcome.status == "done":
         simulate_range(
             scenario,
@@ -215,5 +224,10 @@ def simulate(
             took_s=wall_s() - begin_s,
             progress=progress,
         )
-        write_summary(outcome.folder)
-    return Run(outcome.folder)
+        summary = write_summary(outcome.folder)
+    run = Run(outcome.folder)
+    if report:
+        from dcsim.report.page import write_page
+
+        write_page(run, summary)
+    return run

@@ -111,6 +111,7 @@ def commands() -> None:
 @click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
 @click.option("--quiet", is_flag=True, help="Print neither progress nor summary.")
+@click.option("--no-report", is_flag=True, help="Write no report.html.")
 def run(
     file: Path,
     overrides: tuple[str, ...],
@@ -121,6 +122,7 @@ def run(
     threads: int | None,
     as_json: bool,
     quiet: bool,
+    no_report: bool,
 ) -> int:
     """Simulate the scenario in FILE and write a run folder.
 
@@ -135,7 +137,13 @@ def run(
 
     with _broken_pipe(signal.SIG_IGN):  # a run is finished whoever looks on
         result = simulate(
-            scenario, out=out, inputs=inputs, threads=threads, progress=not quiet, ranges=ranges
+            scenario,
+            out=out,
+            inputs=inputs,
+            threads=threads,
+            progress=not quiet,
+            report=not no_report,
+            ranges=ranges,
         )
     if as_json:
         import json

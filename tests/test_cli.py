@@ -53,7 +53,7 @@ def test_run_passes_on_what_was_asked_and_shows_the_run(run, simulated):
     assert (asked.name, asked.duration_s, asked.seed) == ("other", 86400.0, 3)
     assert simulated.options == {
         "out": Path("here"), "inputs": Path("in.arrow"), "threads": 2, "progress": True,
-        "ranges": False,
+        "ranges": False, "report": True,
     }  # fmt: skip
     assert simulated.shown == [Path("runs/x")]
 
@@ -99,6 +99,11 @@ def test_catalog_prints_json_of_what_is_shown(run):
     assert sheet["numbers"]["tdp_w"]["value"] == 700.0
     used = json.loads(run("catalog", "--used", SMALL, "--json")[1])
     assert ("gpu", "h100-sxm") in {(sheet["kind"], sheet["name"]) for sheet in used}
+
+
+def test_a_run_may_do_without_its_page(run, simulated):
+    assert run("run", SMALL, "--no-report") == (0, "", "")
+    assert simulated.options["report"] is False
 
 
 def test_a_failed_expectation_is_exit_1_after_the_summary(run, simulated):

@@ -36,7 +36,7 @@ def course(run: Run, t_ns: Array) -> Course:
     for job in range(jobs.job_id.size):
         mine = place == job
         tokens += _cumulated(t_ns, segments.t_start_ns[mine], segments.t_ns[mine], made[mine])
-    table = run.columns("site")
+    table = run.columns("site", ["site_id", "t_ns", "site_power_w"])
     energy_j = np.zeros(t_ns.size)
     for site in np.unique(table["site_id"]).tolist():
         mine = table["site_id"] == site

@@ -1,6 +1,6 @@
-"""The summary of a run on one screen: a sentence, numbers, the waterfall, what broke."""
+"""The summary of a run on one screen: a sentence, numbers, the waterfall with causes, warnings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 
@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.text import Text
 
 from dcsim.accounting import PUBLISHED_GPUS_COUNT, Metric, Summary, summarise
+from dcsim.accounting.losses import Loss
 from dcsim.report.words import (
     CAUSES,
     COLOURS,
+    LOSS_CAUSES,
     bar,
     clock,
     interval_of,
@@ -34,9 +36,13 @@ _RANGED = {
     "power": "site_power_w_mean",
 }
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-_WIDTH_MAX = 100
+_WIDTH_MIN, _WIDTH_MAX = 60, 120
+_LINES_MAX = 25
 _WARNINGS_MAX = 2
 _BAR_BEGIN = 29
+_BAR_PART = 0.45
+_GAP = 2
+REPORT = "report.html"
 
 
 def show(folder: Path) -> None:
@@ -47,25 +53,51 @@ def show(folder: Path) -> None:
 
 def print_summary(run: Run, summary: Summary, console: Console) -> None:
     """Print at most 25 lines at 80 columns; plain text where the console is no terminal."""
-    width = min(console.width, _WIDTH_MAX)
-    for part in wrap(sentence(run, summary), width):
-        console.print(Text(part, style="bold"), soft_wrap=True)
-    for line in _numbers(summary.metrics):
-        console.print(line, soft_wrap=True)
-    for part in wrap(_intervals(summary.metrics), width):
-        console.print(Text(part.replace(_NO_BREAK, " ")), soft_wrap=True)
-    console.print(Text(_caption(summary), style="dim"), soft_wrap=True)
-    longest = max(share.value for share in summary.waterfall)
-    utf = console.encoding.lower().startswith("utf")
-    for name, value in summary.waterfall:
-        drawn = bar((width - _BAR_BEGIN) * value / longest, utf=utf)
-        line = Text(f"{words_of(name):<22}{percent(value):>6} ").append(drawn, COLOURS[name])
+    width = max(min(console.width, _WIDTH_MAX), _WIDTH_MIN)
+    lines = [Text(part, "bold") for part in wrap(sentence(run, summary), width)]
+    lines += _numbers(summary.metrics)
+    lines += _intervals(summary.metrics, width)
+    lines.append(Text(_caption(summary), "dim"))
+    lines += _waterfall(summary, width, utf=console.encoding.lower().startswith("utf"))
+    lines.append(Text(_causes(summary, width)))
+    room = min(_WARNINGS_MAX, _LINES_MAX - len(lines) - 1)
+    lines += map(Text, _warnings(summary, max(room, 1)))
+    page = run.folder / REPORT
+    lines.append(Text(f"Report: {page}" if page.exists() else f"Run: {run.folder}"))
+    for line in lines:
         line.rstrip()
         console.print(line, soft_wrap=True)
-    console.print(Text(_causes(summary, width)), soft_wrap=True)
-    for warning in _warnings(summary):
-        console.print(Text(warning), soft_wrap=True)
-    console.print(Text(f"Run: {run.folder}"), soft_wrap=True)
+
+
+def _waterfall(summary: Summary, width: int, *, utf: bool) -> list[Text]:
+    """A bar for each place, with the causes of the five largest losses."""
+    longest = max(share.value for share in summary.waterfall)
+    bar_width = int((width - _BAR_BEGIN) * _BAR_PART)
+    causes = {place.place: place.causes for place in summary.losses}
+    lines = []
+    for name, value in summary.waterfall:
+        drawn = bar(bar_width * value / longest, utf=utf)
+        line = Text(f"{words_of(name):<22}{percent(value):>6} ").append(drawn, COLOURS[name])
+        room = width - _BAR_BEGIN - bar_width - _GAP
+        text = _because(causes.get(name, []), room)
+        if text:
+            line.append(" " * (bar_width - len(drawn) + _GAP)).append(text, "dim")
+        lines.append(line)
+    return lines
+
+
+def _because(causes: Sequence[Loss], room: int) -> str:
+    """As many causes of a loss as there is room for."""
+    if len(causes) == 1:
+        return LOSS_CAUSES.get(causes[0].cause, causes[0].cause)[:room]
+    text = ""
+    for loss in causes:
+        longer = f"{text}, " if text else ""
+        longer += f"{LOSS_CAUSES.get(loss.cause, loss.cause)} {percent(loss.share)}"
+        if len(longer) > room:
+            break
+        text = longer
+    return text
 
 
 def _numbers(metrics: Mapping[str, Metric]) -> list[Text]:
@@ -83,18 +115,20 @@ def _numbers(metrics: Mapping[str, Metric]) -> list[Text]:
     return lines
 
 
-def _intervals(metrics: Mapping[str, Metric]) -> str:
+def _intervals(metrics: Mapping[str, Metric], width: int) -> list[Text]:
     """Low and high of the numbers that say most, where they were computed."""
     known = {label: name for label, name in _RANGED.items() if metrics[name].low is not None}
     parts = [f"{label} {interval_of(name, metrics[name])}" for label, name in known.items()]
     kept = (part.replace(" ", _NO_BREAK) for part in parts)
-    return f"Low to high: {', '.join(kept)}" if parts else ""
+    lines = wrap(f"Low to high: {', '.join(kept)}", width) if parts else []
+    return [Text(line.replace(_NO_BREAK, " ")) for line in lines]
 
 
 def _caption(summary: Summary) -> str:
-    caption = "Where the peak FLOPs went"
+    caption = "Where the peak FLOPs went, and the causes of the five largest losses"
     if summary.metrics["goodput_frac"].basis.startswith("extrapolated"):
-        caption += f" (extrapolated: a job of more than {PUBLISHED_GPUS_COUNT:,} GPUs)"
+        most = f"{PUBLISHED_GPUS_COUNT:,}"
+        caption = f"Where the peak FLOPs went (extrapolated: a job of more than {most} GPUs)"
     return caption
 
 
@@ -112,13 +146,13 @@ def _causes(summary: Summary, width: int) -> str:
     return text
 
 
-def _warnings(summary: Summary) -> list[str]:
+def _warnings(summary: Summary, most: int) -> list[str]:
     """A line for each warning that there is room for."""
     lines = [
         f"Warning: {what} ({clock(first_ns)}" + (f", {count:,} times)" if count > 1 else ")")
         for what, first_ns, count in summary.warnings
     ]
-    if len(lines) > _WARNINGS_MAX:
-        more = len(lines) - _WARNINGS_MAX + 1
-        lines[_WARNINGS_MAX - 1 :] = [f"Warning: {more} more in summary.json"]
+    if len(lines) > most:
+        more = len(lines) - most + 1
+        lines[most - 1 :] = [f"Warning: {more} more in summary.json"]
     return lines

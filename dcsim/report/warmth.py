@@ -4,15 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from dcsim.accounting.holders import Thing
 from dcsim.report.phrases import instant
 from dcsim.report.telling import Telling
-from dcsim.trace.schema import DTYPES
 from dcsim.units import show
-
-_STREAM_BEGIN = 8
 
 
 def warmth(told: Telling, thing: Thing, rack: Mapping[str, Any]) -> list[str]:
@@ -45,28 +41,11 @@ def _samples(
 ) -> Iterator[tuple[Any, ...]]:
     """Time [ns] and values of the rows of one thing up to the instant.
 
-    The first of *columns* holds the number of the thing. From byte 8 on the file is a stream,
-    whether or not the run ended.
+    The first of *columns* holds the number of the thing.
     """
-    try:
-        with pa.memory_map(str(told.run.folder / "traces" / f"{table}.arrow")) as file:
-            file.seek(_STREAM_BEGIN)
-            names = pa.ipc.open_stream(file).schema.names
-            wanted = [names.index(name) for name in ("t_ns", *columns)]
-            file.seek(_STREAM_BEGIN)
-            options = pa.ipc.IpcReadOptions(included_fields=wanted)
-            stream = pa.ipc.open_stream(file, options=options)
-            while True:
-                batch = stream.read_next_batch()
-                t_ns, ids, *values = (_numbers(batch.column(n)) for n in ("t_ns", *columns))
-                for row in np.flatnonzero((ids == number) & (t_ns <= told.until_ns)).tolist():
-                    yield (int(t_ns[row]), *(float(value[row]) for value in values))
-                if t_ns.size and t_ns[-1] > told.until_ns:
-                    return
-    except (OSError, ValueError, pa.ArrowInvalid, StopIteration):
-        return
-
-
-def _numbers(column: pa.Array) -> np.ndarray[Any, Any]:
-    dtype = np.dtype(DTYPES[column.type])
-    return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
+    for rows in told.run.column_batches(table, ("t_ns", *columns)):
+        t_ns, ids, *values = (rows[name] for name in ("t_ns", *columns))
+        for row in np.flatnonzero((ids == number) & (t_ns <= told.until_ns)).tolist():
+            yield (int(t_ns[row]), *(float(value[row]) for value in values))
+        if t_ns.size and t_ns[-1] > told.until_ns:
+            return

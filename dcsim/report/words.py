@@ -45,6 +45,14 @@ LOSSES = {
     "power_cap": "power caps",
     "degraded_network": "a degraded network",
 }
+MEANINGS = {
+    "useful training": USEFUL,
+    "communication": COMMUNICATION,
+    "heat and power": PHYSICS,
+    "failure": FAILURE,
+    "idle or below peak": IDLE,
+}
+"""What the colours stand for."""
 _PARTS = {1 / 4: "A quarter", 1 / 3: "A third", 1 / 2: "Half", 2 / 3: "Two thirds"}
 _ENDS = {"running": "Cut short", "interrupted": "Interrupted", "failed": "Failed"}
 _PART_TOLERANCE = 0.02
@@ -54,6 +62,7 @@ _HOUR_NS = 3600 * 10**9
 _HOURS_MAX = 48
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 CAUSES = {"fault": "scripted fault"}
+LOSS_CAUSES = {"model": "no event", "no job": "unused"}
 
 
 def sentence(run: Run, summary: Summary) -> str:
@@ -68,12 +77,24 @@ def sentence(run: Run, summary: Summary) -> str:
     if metrics["tokens_count"].value is None:
         return f"{begin}No job ran on {gpus} in {took}."
     useful = next(share.value for share in summary.waterfall if share.name == "useful")
+    if _all_down(run):
+        begin += "All GPUs were down at the end. "
     count = metrics["tokens_count"].value
+    if not count:
+        return (
+            f"{begin}Nothing of the peak of {gpus} became useful training in {took}. "
+            f"{_largest_loss(summary)}"
+        )
     tokens = "1 token" if count == 1 else f"{short(count)}tokens"
     return (
         f"{begin}Of the peak of {gpus}, {rounded(useful)} became useful training: "
         f"{tokens} in {took}. {_largest_loss(summary)}"
     )
+
+
+def meaning_of(name: str) -> str:
+    """What the colour of a place in the waterfall stands for."""
+    return next(meaning for meaning, colour in MEANINGS.items() if colour == COLOURS[name])
 
 
 def clock(t_ns: int) -> str:
@@ -89,6 +110,13 @@ def clock(t_ns: int) -> str:
 def _gpu_names(run: Run) -> str:
     names = dict.fromkeys(name.upper() for name in run.columns("dim_site")["gpu"])
     return " and ".join(names) or "GPUs"
+
+
+def _all_down(run: Run) -> bool:
+    """Whether GPUs were up, but none of any site when the last row was written."""
+    rows = run.columns("site")
+    last = rows["t_ns"] == rows["t_ns"].max(initial=0)
+    return bool(rows["gpus_up_count"].any()) and not rows["gpus_up_count"][last].any()
 
 
 def _largest_loss(summary: Summary) -> str:

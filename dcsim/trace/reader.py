@@ -98,6 +98,21 @@ class Run:
         table = self.table(name, only)
         return {field.name: _to_numpy(table[field.name]) for field in table.schema}
 
+    def column_batches(
+        self, name: str, only: Sequence[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The columns of one table as arrays, a batch at a time, for what is too large.
+
+        Columns of *only* that this trace is too old to have are left out. Raises what `table` does.
+        """
+        schema, _ = self.batches(name)
+        present = schema.names if only is None else [n for n in only if n in schema.names]
+        _, batches = self.batches(name, present)
+        for batch in batches:
+            yield {
+                column: _to_numpy(pa.chunked_array([batch.column(column)])) for column in present
+            }
+
     def batches(
         self, name: str, only: Sequence[str] | None = None
     ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:

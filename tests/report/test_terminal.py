@@ -10,10 +10,12 @@ from rich.console import Console
 from dcsim.accounting import summarise
 from dcsim.accounting.waterfall import WATERFALL
 from dcsim.report import print_summary, sentence
-from dcsim.report.words import COLOURS, clock
+from dcsim.report.words import COLOURS, LOSS_CAUSES, clock
 from tests.accounting.handmade import HOUR_NS, Event, Job, Segment, Site, running, write_run
 from tests.accounting.test_ranges import ranged
 from tests.accounting.test_summary import day_with_a_failure
+
+BAR_COLUMNS = 22  # of the longest at 80 columns
 
 
 def screen(run, width=80, **options):
@@ -55,7 +57,7 @@ def test_all_fits_one_screen(tmp_path, width):
     run = full_day(tmp_path, status="interrupted")
     lines = screen(run, width).splitlines()
     assert len(lines) <= 25
-    assert max(map(len, lines[:-1])) <= min(width, 100)
+    assert max(map(len, lines[:-1])) <= min(width, 120)
     assert lines[-1] == f"Run: {run.folder}"
     for name in WATERFALL:
         assert any(line.startswith(name.replace("_", " ").replace("gpu", "GPU")) for line in lines)
@@ -67,7 +69,28 @@ def test_bars_are_as_long_as_their_share(tmp_path):
     for name in ("detection", "not_allocated"):
         line = next(line for line in lines if line.startswith(name.replace("_", " ")))
         length = line.count("█")
-        assert abs(length - 51 * shares[name] / max(shares.values())) <= 1
+        assert abs(length - BAR_COLUMNS * shares[name] / max(shares.values())) <= 1
+
+
+def test_the_five_largest_losses_name_their_causes(tmp_path):
+    run = full_day(tmp_path)
+    summary = summarise(run)
+    for width, least in ((80, 1), (200, 2)):
+        lines = screen(run, width).splitlines()
+        for place in summary.losses:
+            words = place.place.replace("_", " ").replace("gpu", "GPU")
+            line = next(line for line in lines if line.startswith(words))
+            known = [LOSS_CAUSES.get(loss.cause, loss.cause) for loss in place.causes]
+            named = [cause for cause in known if cause in line[50:]]
+            assert len(named) >= min(least, len(known)), line
+    bars = [line for line in screen(run).splitlines() if "█" in line or "▏" in line]
+    assert len([line for line in bars if len(line) > 29 + BAR_COLUMNS]) == 5
+
+
+def test_the_last_line_says_where_the_page_lies(tmp_path):
+    run = full_day(tmp_path)
+    (run.folder / "report.html").touch()
+    assert screen(run).splitlines()[-1] == f"Report: {run.folder / 'report.html'}"
 
 
 def test_no_colour_and_no_trailing_space_in_a_pipe(tmp_path):
