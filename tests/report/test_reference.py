@@ -56,7 +56,7 @@ def test_an_end_that_several_keys_have_lists_them():
 
 
 def test_a_part_lists_the_keys_directly_in_it():
-    page = reference.page(["scenario.cooling"])
+    page = reference.page(["sites.cooling"])
     assert [entry.name for entry in page.entries] == [
         *("unit", "racks_per_unit", "supply", "dry_coolers", "dry_cooler"),
         *("chillers", "chiller", "pumps", "loop_volume"),

@@ -163,6 +163,7 @@ def play(asked: Scenario, folder) -> str:
         epoch_ns=epoch_ns(asked),
         duration_ns=round(asked.duration_s * 1e9),
         sources=[],
+        where={},
         out=folder,
     )
     with TraceWriter(made.traces, epoch_ns(asked)) as trace:

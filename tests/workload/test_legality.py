@@ -135,7 +135,7 @@ def test_a_site_asks_all_that_an_estimate_asks_but_for_whole_replicas() -> None:
 def test_a_job_has_the_words_and_the_defaults_of_an_estimate() -> None:
     for name in ("precision", "recompute", "sharding", "schedule"):
         field = Job.model_fields[name]
-        (leaf,) = field.metadata
+        leaf, _meaning = field.metadata
         assert set(leaf.schema["enum"]) == set(BY_NAME[name].choices)
         assert field.default == BY_NAME[name].default
     assert all(Parallel.model_fields[name].default == 1 for name in ("cp", "ep"))

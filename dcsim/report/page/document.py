@@ -18,6 +18,7 @@ from dcsim.report.page.headline import all_numbers, headline, waterfall
 from dcsim.report.page.network import network
 from dcsim.report.page.reading import Reading, read
 from dcsim.report.page.section import Section, as_html, escaped
+from dcsim.report.page.sensitivity import sensitivity
 from dcsim.report.page.sources import again, scenario, sources
 from dcsim.report.page.timeline import timeline
 from dcsim.report.words import clock, sentence
@@ -68,6 +69,7 @@ def _sections(reading: Reading) -> list[Section]:
         flows(reading),
         efficiency(reading, axis),
         network(reading),
+        sensitivity(reading),
         sources(reading),
         scenario(reading),
         again(reading),

@@ -12,8 +12,10 @@ import pytest
 
 from dcsim import load, simulate
 from dcsim.accounting import summarise
+from dcsim.accounting.ranges import Variation
 from dcsim.accounting.waterfall import WATERFALL
 from dcsim.report.page.reading import read, shares
+from dcsim.report.page.sensitivity import sensitivity
 from dcsim.trace import Run
 from tests.accounting.handmade import Event, Job, Segment, Site, running, write_run
 from tests.report.page.conftest import FIRST, page_of
@@ -22,7 +24,7 @@ from tests.report.page.reader import Page
 BYTES_MAX = 3_000_000
 QUESTIONS = {
     *("down", "power", "heat", "floor", "temperature", "clock", "failures", "between", "repairs"),
-    *("waits", "energy", "pue", "network", "sources", "scenario", "again"),
+    *("waits", "energy", "pue", "network", "range", "sources", "scenario", "again"),
 }
 HOSTILE = "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>\x00\x1b[31m$$x$$"
 
@@ -78,7 +80,7 @@ def test_numbers_on_the_page_are_those_of_the_summary(first, page):
     assert bars == {share["name"]: share["value"] for share in summary["waterfall"]}
     assert list(bars) == list(WATERFALL)
     for name in summary:
-        if name not in ("waterfall", "interruption_causes", "warnings", "losses"):
+        if name not in ("waterfall", "interruption_causes", "warnings", "losses", "range"):
             assert name in page.section_words["numbers"], name
 
 
@@ -216,3 +218,32 @@ def test_the_bins_of_the_timeline_add_up_to_the_waterfall(dead):
     weights = np.diff(reading.at_ns) / run.end_ns
     for total, share in zip(weights @ by_bin, summary.waterfall, strict=True):
         assert total == pytest.approx(share.value, abs=1e-9)
+
+
+def test_what_each_group_does_to_the_headline_is_drawn_widest_first(first):
+    run = Run(first)
+    summary = summarise(run)
+    own = {name: metric.value for name, metric in summary.metrics.items()}
+    variations = tuple(
+        Variation(group, level, "", own | {"mfu_frac": mfu})
+        for group, level, mfu in (
+            *(("gpu", "low", 0.48), ("gpu", "high", 0.5)),
+            *(("recovery", "low", 0.6), ("recovery", "high", 0.2)),
+        )
+    )
+    found = sensitivity(read(run, summary._replace(variations=variations)))
+    assert found.answer.startswith("Most of all recovery: it alone takes MFU from ")
+    assert found.answer.endswith(" to 20.0% or 60.0%.")
+    (plot,) = found.figures
+    data = plot.renderers[0].data_source.data
+    assert data["label"] == ["recovery", "GPU"]
+    assert data["low"] == pytest.approx([20.0, 48.0])
+    assert data["high"][0] == pytest.approx(60.0)
+    assert [row[:2] for row in found.table.rows][0] == ("GPU", "low")
+
+
+def test_without_a_range_the_page_says_how_to_get_one(first):
+    run = Run(first)
+    found = sensitivity(read(run, summarise(run)))
+    assert (found.answer, found.figures) == ("Not computed.", ())
+    assert "--range" in found.empty
