@@ -239,7 +239,7 @@ def test_what_each_group_does_to_the_headline_is_drawn_widest_first(first):
     assert data["label"] == ["recovery", "GPU"]
     assert data["low"] == pytest.approx([20.0, 48.0])
     assert data["high"][0] == pytest.approx(60.0)
-    assert [row[:2] for row in found.table.rows][0] == ("GPU", "low")
+    assert next(row[:2] for row in found.table.rows) == ("GPU", "low")
 
 
 def test_without_a_range_the_page_says_how_to_get_one(first):
