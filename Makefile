@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint bench validate reference
+.PHONY: help setup run test lint bench validate reference picture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,3 +44,11 @@ validate: .venv/.dev ## compare with the published figures; needs their data
 reference: .venv/.run ## write build/reference.md: keys, metrics, columns, errors and units
 	mkdir -p build
 	$(BIN)/dcsim help --markdown > build/reference.md
+
+picture: .venv/.run ## draw .github/report.png, the picture in the README; needs Chromium
+	rm -rf build/picture
+	$(BIN)/dcsim run scenarios/h100-200k.yaml --quiet --out build/picture
+	chromium --headless --no-sandbox --disable-gpu --no-first-run --hide-scrollbars \
+		--disable-background-networking --disable-component-update --disable-sync \
+		--virtual-time-budget=8000 --window-size=1000,1330 --screenshot=.github/report.png \
+		file://$(CURDIR)/build/picture/report.html

@@ -73,13 +73,16 @@ def test_every_command_runs(said: dict[str, str], folder: Path) -> None:
         assert other is not None
         assert one[1] == other[1]
     assert len(list((folder / "runs").iterdir())) == 4
+    assert (folder / "runs" / "first" / "report.html").exists()
     assert "192,000 GPUs" in said["dcsim check scenarios/h100-200k.yaml"]
 
 
 def test_the_summary_that_is_shown_is_what_comes_out(said: dict[str, str]) -> None:
-    estimate, summary = blocks("text")
+    estimate, summary, story = blocks("text")
     (printed,) = (text for command, text in said.items() if command.endswith("--out runs/first"))
     assert without_numbers(summary) == without_numbers(printed)
+    (printed,) = (text for command, text in said.items() if command.startswith("dcsim why"))
+    assert printed == story
     (printed,) = (text for command, text in said.items() if command.startswith("dcsim estimate"))
     shown = without_numbers(estimate)
     assert without_numbers(printed)[: len(shown)] == shown

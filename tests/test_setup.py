@@ -102,7 +102,9 @@ def test_every_folder_with_code_is_a_package():
 
 def test_make_alone_lists_the_targets():
     targets = [line.split()[1] for line in make().splitlines()]
-    assert targets == ["help", "setup", "run", "test", "lint", "bench", "validate", "reference"]
+    assert targets == [
+        *("help", "setup", "run", "test", "lint", "bench", "validate", "reference", "picture")
+    ]
 
 
 def test_make_test_runs_lint_types_and_tests():
