@@ -20,9 +20,11 @@ from dcsim.errors import InputError, InvariantError, ScenarioError
 from dcsim.inputs import records as inputs_file
 from dcsim.inputs.records import Job, Weather
 from dcsim.physics.site import default_models
+from dcsim.scenario import loads
 from dcsim.simulation import run
 from dcsim.trace import Run
 from dcsim.trace.schema import TABLES
+from tests.physics.rig import LIQUID
 from tests.processes.stage import HOUR, fails, job, planned, scenario
 
 
@@ -41,6 +43,22 @@ def test_a_run_leaves_what_it_says(tmp_path):
     assert {path.name for path in outcome.folder.iterdir()} == {
         *("run.json", "inputs.arrow", "traces"),
     }
+
+
+def test_gpus_are_counted_through_sites_whatever_their_nodes_hold(tmp_path):
+    parts = {
+        "nodes": "{type: gb200-nvl72, count: 18}",
+        "racks": "{nodes_per_rack: 18}",
+        "network": "{switch: qm9700}",
+        "power": LIQUID["power"].replace("pdu-225kva", "pdu-750kva"),
+    }
+    sites = "".join(
+        f"  {name}:\n" + "".join(f"    {key}: {value}\n" for key, value in site.items())
+        for name, site in (("four", LIQUID | parts), ("eight", LIQUID))
+    )
+    asked = loads(f"name: two\nduration: 1 min\nsites:\n{sites}jobs: []\n")
+    nodes = Run(run(asked, out=tmp_path / "run").folder).columns("dim_node")
+    assert nodes["first_gpu_id"].tolist() == [*range(0, 72, 4), *range(72, 72 + 128, 8)]
 
 
 def test_nothing_is_written_for_a_scenario_that_does_not_fit(tmp_path):

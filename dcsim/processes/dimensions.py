@@ -20,10 +20,11 @@ def write_dimensions(trace: TraceWriter, world: World) -> None:
     sites = list(world.sites.values())
     racks = [0, *accumulate(len(site.rack.pdu) for site in sites)]
     nodes = [0, *accumulate(len(site.node.rack) for site in sites)]
-    for site, first_rack, first_node in zip(sites, racks, nodes, strict=False):
+    gpus = [0, *accumulate(len(site.gpu.temp_c) for site in sites)]
+    for site, first_rack, first_node, first_gpu in zip(sites, racks, nodes, gpus, strict=False):
         _write_site(trace, site)
         _write_racks(trace, site, first_rack)
-        _write_nodes(trace, site, first_rack, first_node)
+        _write_nodes(trace, site, first_rack, first_node, first_gpu)
     trace.flush()
 
 
@@ -61,7 +62,9 @@ def _write_racks(trace: TraceWriter, site: Site, first: int) -> None:
     )
 
 
-def _write_nodes(trace: TraceWriter, site: Site, first_rack: int, first: int) -> None:
+def _write_nodes(
+    trace: TraceWriter, site: Site, first_rack: int, first: int, first_gpu: int
+) -> None:
     rows = np.arange(len(site.node.rack))
     trace.rows(
         "dim_node",
@@ -71,7 +74,7 @@ def _write_nodes(trace: TraceWriter, site: Site, first_rack: int, first: int) ->
             "row": rows,
             "name": _names(site, "node", rows),
             "rack_id": first_rack + site.node.rack,
-            "first_gpu_id": (first + rows) * site.gpus_per_node,
+            "first_gpu_id": first_gpu + rows * site.gpus_per_node,
             "gpus_count": np.full(len(rows), site.gpus_per_node),
         },
     )
