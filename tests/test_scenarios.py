@@ -137,6 +137,9 @@ def test_a_lost_cdu_stops_its_nodes_and_spares_take_over(play: Any) -> None:
     events, kinds = played.run.columns("events"), played.run.columns("dim_event_kind")["name"]
     down = events["row"][kinds[events["event_kind_id"]] == "down"]
     assert sorted(set(down.tolist())) == on_the_unit.tolist()
+    racks, site = played.run.columns("rack"), played.run.columns("site")
+    assert racks["temp_c_max"].max() == site["gpu_temp_c_max"].max()
+    assert racks["rack_id"][racks["temp_c_max"].argmax()] // 16 == 3
 
 
 def test_half_a_cdu_is_enough(play: Any) -> None:

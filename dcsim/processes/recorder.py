@@ -1,6 +1,6 @@
 """Writes samples of a site to the trace: the site, its racks, GPUs around faults."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from dcsim.trace import TraceWriter
 from dcsim.trace.schema import PARTS
 from dcsim.world import Site
 from dcsim.world.names import Match
+from dcsim.world.tables import F64
 
 AROUND_NS = 600_000_000_000
 """GPUs under a scripted fault are written at every stop for this long after it."""
@@ -28,6 +29,15 @@ SNAPSHOT_MAX = 2_048
 CLOCKS_NS = 3_600_000_000_000
 """How often all clocks are counted: they move slower than temperatures."""
 METERED = ("it_power_w", "cooling_power_w", "loss_power_w", "site_power_w", *PARTS)
+
+
+class RackSample(NamedTuple):
+    """Of the GPUs of each rack: lowest, mean and highest temperature [degC], mean clock [-]."""
+
+    low_c: F64
+    mean_c: F64
+    high_c: F64
+    clock_frac: F64
 
 
 class Recorder:
@@ -59,10 +69,13 @@ class Recorder:
         self._meter_j = self._meters()
         self._rack_j = site.rack.energy_j.copy()
         self._hottest_c = 0.0
+        self._rack_most_c = np.full(len(self._rack_ids), -np.inf)
 
     def observe(self, now_ns: int, _on_grid: bool) -> None:
         """Look at a stop: remember extremes, and write what is due."""
         self._hottest_c = max(self._hottest_c, self._gpu_model.hottest_c)
+        if self._gpu_model.hot:
+            np.maximum(self._rack_most_c, self._racks().high_c, out=self._rack_most_c)
         if now_ns % ns(self._asked.site_every_s) == 0:
             self.write_site(now_ns)
         if now_ns % ns(self._asked.rack_every_s) == 0:
@@ -113,9 +126,9 @@ class Recorder:
 
     def write_racks(self, now_ns: int) -> None:
         """Write one row for each rack."""
-        racks = len(self._rack_ids)
-        low_c, mean_c, high_c, clock = np.empty((4, racks))
-        sample_racks(self._site.gpu, self._gpu_of_rack, low_c, mean_c, high_c, clock)
+        low_c, mean_c, high_c, clock = self._racks()
+        np.maximum(high_c, self._rack_most_c, out=high_c)
+        self._rack_most_c[:] = -np.inf
         energy_j = self._site.rack.energy_j.copy()
         span_s = max(now_ns - self._rack_ns, 1) * 1e-9
         self._trace.rows(
@@ -131,6 +144,12 @@ class Recorder:
             },
         )
         self._rack_ns, self._rack_j = now_ns, energy_j
+
+    def _racks(self) -> "RackSample":
+        """Look at the GPUs of each rack."""
+        sample = RackSample(*np.empty((4, len(self._rack_ids))))
+        sample_racks(self._site.gpu, self._gpu_of_rack, *sample)
+        return sample
 
     def _write_around(self, now_ns: int) -> None:
         for match, since_ns in self._outside.watched:

@@ -255,7 +255,7 @@ RACK = Table(
         *(T, EPOCH, RACK_ID),
         _temp("temp_c_min", "coolest GPU"),
         _temp("temp_c_mean", "mean of its GPUs"),
-        _temp("temp_c_max", "hottest GPU"),
+        _temp("temp_c_max", "hottest GPU, since the previous row where any GPU throttled"),
         _power("power_w", "mean since the previous row"),
         _clock(
             "clock_frac_mean",
