@@ -5,6 +5,7 @@ may close it: then dcsim ends by SIGPIPE (141 in a shell), as other programs do,
 whole.
 """
 
+import io
 import signal
 import sys
 import traceback
@@ -29,17 +30,21 @@ from dcsim.errors import (
     ScenarioError,
 )
 
+_MARK = "\N{REPLACEMENT CHARACTER}"
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (that of the process when *arguments* is None) and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know every letter
     try:
         with _broken_pipe(signal.SIG_DFL):
             status = commands.main(given or ["--help"], "dcsim", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
         status = _complain(INTERRUPTED, "interrupted")
     except click.ClickException as error:
-        status = _complain(INPUT, error.format_message())
+        status = _complain(INPUT, " ".join(error.format_message().split()))
     except (ScenarioError, InputError) as error:
         status = _complain(INPUT, *error.messages)
     except OSError as error:
@@ -80,7 +85,8 @@ def _run_folder(text: str) -> Path:
 
 def _complain(status: int, *messages: str) -> int:
     for message in messages:
-        click.echo(f"error: {message}", err=True)
+        line = "".join(c if c.isprintable() else _MARK for c in message)
+        click.echo(f"error: {line}", err=True)
     return status
 
 

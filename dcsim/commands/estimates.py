@@ -65,7 +65,7 @@ def _values(given: dict[str, str | None]) -> dict[str, Value]:
 def estimate(
     table: Path | None, out: Path | None, keep_going: bool, as_json: bool, **given: str | None
 ) -> int:
-    """Estimate step time, rates and memory of training a model, with an interval.
+    """Estimate step time and memory of training, with an interval.
 
     \b
     Example: dcsim estimate --model llama3-405b --gpus 16384 --tp 8 --pp 16 --vpp 8 --gbs 2048
@@ -139,7 +139,9 @@ def plan(
     as_json: bool,
     **given: str | None,
 ) -> int:
-    """Find the best layouts of a model on so many GPUs; options that are given are not varied.
+    """Find the best layouts of a model on so many GPUs.
+
+    Options that are given are not varied.
 
     \b
     Example: dcsim plan --model llama3-405b --gpus 16384 --gbs 2048 --seq 8192
@@ -178,7 +180,9 @@ def plan(
 @click.option("--rows", "is_long", is_flag=True, help="Print every row, not only the sources.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, nothing else.")
 def validate(is_long: bool, as_json: bool) -> int:
-    """Hold the step time against published runs, each source also left out of the fit.
+    """Hold the step time against published runs.
+
+    Each source is also left out of the fit.
 
     \b
     Example: dcsim validate --rows

@@ -111,6 +111,7 @@ def _remove(folders: tuple[Path, ...], yes: bool) -> None:
 
     if not folders:
         raise InputError("--remove: name the run folders to remove")
+    folders = tuple({folder.resolve(): folder for folder in reversed(folders)}.values())[::-1]
     wrong: list[str] = []
     for folder in folders:
         try:
@@ -127,6 +128,6 @@ def _remove(folders: tuple[Path, ...], yes: bool) -> None:
         if not click.confirm(f"Remove {names} ({size})?", err=True):
             click.echo("nothing removed", err=True)
             return
-    for folder in dict.fromkeys(folders):
+    for folder in folders:
         remove(folder)
         click.echo(f"removed {folder}")

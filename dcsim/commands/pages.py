@@ -11,7 +11,9 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
 @click.option("--quiet", is_flag=True, help="Print nothing.")
 def report(folder: Path, as_json: bool, quiet: bool) -> int:
-    """Account for RUN again: write its summary.json and report.html from the trace alone.
+    """Account for RUN again, from its trace alone.
+
+    Writes its summary.json and report.html.
 
     \b
     Example: dcsim report runs/mine

@@ -16,7 +16,9 @@ from dcsim.errors import OK, UNMET, InputError
 def check(
     file: Path, overrides: tuple[str, ...], seed: int | None, strict: bool, as_json: bool
 ) -> int:
-    """Audit the scenario in FILE: build its world and look for what will hurt, without simulating.
+    """Look for what will hurt in a scenario, without simulating.
+
+    Builds the world of the scenario in FILE and audits it: a line for each finding.
 
     \b
     Example: dcsim check scenarios/h100-200k.yaml --set sites.dallas.nodes.count=20000
@@ -53,7 +55,7 @@ def check(
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in SI, nothing else.")
 def browse(kind: str | None, name: str | None, scenario: Path | None, as_json: bool) -> int:
-    """List kinds of data sheets, names of a kind, or the numbers of a sheet with their sources.
+    """Show data sheets: kinds, names, or numbers with their sources.
 
     \b
     Example: dcsim catalog gpu h100-sxm
@@ -112,7 +114,7 @@ def schema() -> int:
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print it, or all, as Markdown.")
 @click.pass_context
 def explain(context: click.Context, topic: tuple[str, ...], as_markdown: bool) -> int:
-    """Explain a key of a scenario, a number of a summary, a column of a trace; list the topics.
+    """Explain a key, a metric, a table or a command; list the topics.
 
     \b
     Example: dcsim help scenario.cooling

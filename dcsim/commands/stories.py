@@ -26,7 +26,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, nothin
 @_PAGE
 @_JSON
 def why(folder: Path, thing: str, at: str | None, page: str | None, as_json: bool) -> int:
-    """Tell the story of THING in RUN: a job, or a thing such as dallas/cdu/3 or dallas/gpu/3570.
+    """Tell the story of THING in RUN, with its causes.
+
+    THING is a job, or a thing such as dallas/cdu/3 or dallas/gpu/3570.
 
     \b
     Example: dcsim why runs/mine dallas/cdu/3
@@ -57,7 +59,9 @@ def why(folder: Path, thing: str, at: str | None, page: str | None, as_json: boo
 @_PAGE
 @_JSON
 def compare(folders: tuple[Path, ...], page: str | None, as_json: bool) -> int:
-    """Compare runs with the first of them: what was asked, what came of it, where they part.
+    """Compare runs with the first of them.
+
+    What was asked, what came of it, and where and why they part.
 
     \b
     Example: dcsim compare runs/as-is runs/warmer-water
@@ -69,7 +73,7 @@ def compare(folders: tuple[Path, ...], page: str | None, as_json: bool) -> int:
     first, *others = open_runs(folders)
     comparisons = [compared(first, other) for other in others]
     if page is not None:
-        names = "-".join(run.folder.name for run in (first, *others))
+        names = "-".join(run.folder.resolve().name for run in (first, *others))
         path = Path(page) if page else Path(f"compare-{names}.html")
         write_comparison(comparisons, path)
         click.echo(f"Page: {path}", err=as_json)

@@ -182,10 +182,14 @@ def _asked(first: Run, second: Run) -> Iterator[Asked]:
 
 
 def _scenario(run: Run) -> Any:
+    """The scenario as it was recorded; an alias, which dcsim never writes, could be endless."""
     try:
-        return yaml.load(run.record.get("scenario", ""), yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{run.folder}/run.json: its scenario is not valid YAML") from error
+        events = yaml.parse(run.scenario, yaml.CSafeLoader)
+        if not any(isinstance(event, yaml.AliasEvent) for event in events):
+            return yaml.load(run.scenario, yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        pass
+    raise InputError(f"{run.folder}/run.json: its scenario is not valid YAML")
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
@@ -208,8 +212,9 @@ def _inputs(inputs: Inputs) -> str:
     record = inputs.record
     if record is None:
         return "Inputs: not the same; where they part cannot be said without both inputs.arrow."
+    after = f"After {inputs.common_count:,} that are common, the" if inputs.common_count else "The"
     return (
-        f"Inputs: not the same. After {inputs.common_count:,} that are common, the first that only "
+        f"Inputs: not the same. {after} first that only "
         f"{LETTERS[inputs.is_second]} has: {instant(record.t_ns)} {record.kind} {record.target} "
         f"{record.payload}"
     )

@@ -60,20 +60,33 @@ def export(
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
     """Give a path to write at, which becomes *target* if the body ends well, and goes if not."""
-    part = target.with_name(f"{target.name}.part")
-    if os.path.lexists(target):
+    if os.path.lexists(target) or target.name == "..":
         raise InputError(f"{target}: exists already; name what does not with --out")
+    part = target.with_name(f"{target.name}.part")
     if os.path.lexists(part):
         raise InputError(f"{part}: an export is under way, or was killed: then remove this")
+    made = [folder for folder in part.parents if not folder.exists()]
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         yield part
         part.rename(target)
-    except BaseException:
-        if part.is_dir():
-            shutil.rmtree(part)
-        part.unlink(missing_ok=True)
+    except BaseException as error:
+        _unmake(part, made)
+        if isinstance(error, OSError):
+            why = error.strerror or str(error)
+            raise OSError(error.errno, why, error.filename or str(target)) from error
         raise
+
+
+def _unmake(part: Path, made: Sequence[Path]) -> None:
+    """Remove what is there of *part*, and the folders that were made for it."""
+    if part.is_dir():
+        shutil.rmtree(part)
+    elif os.path.lexists(part):
+        part.unlink()
+    for folder in made:
+        if folder.exists():
+            folder.rmdir()
 
 
 def _counted(

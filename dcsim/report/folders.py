@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from dcsim.accounting.ranges import FOLDER
 from dcsim.accounting.stored import stored_summary
 from dcsim.errors import InputError
+from dcsim.report.leaf import printable
 from dcsim.report.words import length, percent
-from dcsim.trace import Run, is_being_written
+from dcsim.trace import Run, inside, is_being_written, read_json
 from dcsim.units import show
 
 _HEAD = ("run", "status", "when", "simulated", "size", "goodput")
+_RANGE = "range.json"
 _RIGHT = ("simulated", "size", "goodput")
 
 
@@ -32,7 +35,7 @@ class Entry(NamedTuple):
     def cells(self) -> tuple[str, ...]:
         """What stands in its line."""
         return (
-            self.run,
+            printable(self.run),
             self.status,
             f"{self.when.astimezone():%Y-%m-%d %H:%M}",
             "-" if self.simulated_ns is None else length(self.simulated_ns),
@@ -76,14 +79,27 @@ def check_removable(folder: Path) -> Run:
     if folder.is_symlink():
         raise InputError(f"{folder}: is a link: name the folder that it leads to")
     run = Run(folder)
-    if is_being_written(folder):
+    own = range_folders(folder)
+    if any(map(is_being_written, (folder, *own))):
         raise InputError(f"{folder}: is being written: stop that run first")
     if Path.cwd().is_relative_to(folder.resolve()):
         raise InputError(f"{folder}: is the folder that you are in: leave it first")
-    inner = [path.parent for path in sorted(folder.rglob("run.json")) if path.parent != folder]
+    found = (path.parent for path in sorted(folder.rglob("run.json")))
+    inner = [other for other in found if other != folder and other not in own]
     if inner:
         raise InputError(f"{folder}: holds another run: remove or move {inner[0]} first")
     return run
+
+
+def range_folders(folder: Path) -> list[Path]:
+    """The runs that were simulated for the range of a run, and go with it; [] without a list."""
+    try:
+        rows = read_json(inside(folder, FOLDER, _RANGE)).get("runs")
+    except InputError:
+        return []
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    names = [f"{row.get('group')}-{row.get('level')}" for row in rows]
+    return [folder / FOLDER / name for name in names if (folder / FOLDER / name).is_dir()]
 
 
 def remove(folder: Path) -> None:

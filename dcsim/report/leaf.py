@@ -1,8 +1,12 @@
 """One small page of text and tables: offline, escaped, readable in print, dark and on a phone."""
 
+import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+
+from dcsim.errors import InputError
+from dcsim.trace import write_atomically
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -19,19 +23,35 @@ footer { margin-top: 2rem; font-size: .85rem; opacity: .75; }
 @media print { body { max-width: none; margin: 0; } li { break-inside: avoid; } }
 """
 _INDENT_REM = 1.5
+_BEGIN = "<!doctype html>"
 
 
 def write_page(path: Path, title: str, parts: Iterable[str], foot: str) -> None:
-    """Write a page with this title and these parts; raises OSError where it cannot be written."""
-    path.write_text(
-        "<!doctype html>\n"
+    """Write a page with this title and these parts, all or nothing.
+
+    Raises:
+        InputError: something else lies there.
+        OSError: it cannot be written.
+    """
+    if os.path.lexists(path) and not _is_page(path):
+        raise InputError(f"{path}: is there already, and no page of dcsim")
+    write_atomically(
+        path,
+        f"{_BEGIN}\n"
         f'<html lang="en"><head><meta charset="utf-8"><title>{escaped(title)}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>{_STYLE}</style></head>\n<body>\n<h1>{escaped(title)}</h1>\n"
         + "\n".join(parts)
         + f"\n<footer>{escaped(foot)}</footer>\n</body></html>\n",
-        encoding="utf-8",
     )
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file begins as our pages do."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_BEGIN)) == _BEGIN.encode()
 
 
 def heading(text: str) -> str:

@@ -17,7 +17,7 @@ _TENTH_NS = 100_000_000
 _S_NS = 1_000_000_000
 _UNITS_S = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _CLOCK = re.compile(r"(?:(\d+) d )?(\d{1,2}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?", re.ASCII)
-_LENGTHS = re.compile(r"\s*([\d.]+(?:[eE][+-]?\d+)?\s*[A-Za-z]+)", re.ASCII)
+_LENGTHS = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*[A-Za-z]+)", re.ASCII)
 _AMOUNT = re.compile(
     r"(?<=\d) (?=(?:s|min|h|d|degC|W|kW|MW|steps|GPU-hours|GPUs|nodes)\b)"
     r"|(?<=\d d) (?=\d)|(?<=\d h) (?=\d)|(?<=\d min) (?=\d)"
@@ -74,8 +74,9 @@ def read_instant(text: str) -> int:
     """
     clock = _CLOCK.fullmatch(text.strip())
     if clock:
-        days, hours, minutes, seconds = (float(part or 0) for part in clock.groups())
-        return round((days * 86_400 + hours * 3600 + minutes * 60 + seconds) * _S_NS)
+        days, hours, minutes = (int(part or 0) for part in clock.groups()[:3])
+        whole_s = days * 86_400 + hours * 3600 + minutes * 60
+        return whole_s * _S_NS + round(float(clock[4] or 0) * _S_NS)
     parts = _LENGTHS.findall(text)
     try:
         if not parts or _LENGTHS.sub("", text).strip():
@@ -85,9 +86,14 @@ def read_instant(text: str) -> int:
         raise InputError(f"--at {text}: {error}") from None
 
 
+def plural(kind: str) -> str:
+    """Things of a kind: `GPUs`."""
+    return _PLURAL.get(kind, f"{kind}s")
+
+
 def counted(count: int, kind: str) -> str:
     """So many things of a kind: `129 GPUs`."""
-    word = _PLURAL.get(kind, f"{kind}s")
+    word = plural(kind)
     if count == 1:
         word = kind.upper() if word[:-1].isupper() else kind
     return f"{count:,} {word}"

@@ -46,7 +46,11 @@ def page(words: Sequence[str]) -> Page:
         return scenario_page(topic.removeprefix("scenario."))
     if _found_keys(topic):
         return scenario_page(topic)
-    hint = nearest(topic, list(_TOPICS))
+    if topic in DEFINITIONS:
+        return metric_page(topic)
+    if topic in TABLES:
+        return trace_page(topic)
+    hint = nearest(topic, [*_TOPICS, *DEFINITIONS, *TABLES])
     raise InputError(f"help {topic}: no such topic, {hint}allowed {_NAMES}")
 
 

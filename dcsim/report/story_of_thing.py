@@ -9,7 +9,7 @@ import numpy as np
 from dcsim.accounting.causes import Events
 from dcsim.accounting.chains import ENDS
 from dcsim.accounting.holders import Thing
-from dcsim.report.phrases import instant, lasted
+from dcsim.report.phrases import instant, lasted, plural
 from dcsim.report.stops import Stops
 from dcsim.report.telling import Chapter, Story, Table, Telling, tell
 from dcsim.report.warmth import warmth
@@ -109,7 +109,8 @@ def _facts(
         on = f"cooled by {rack['cooling_unit']}, powered by {rack['pdu']} on {rack['ups']}"
         facts += [f"It is {holder}{on}.", *warmth(told, thing, rack)]
     elif not own and told.holders.count(thing) is None:
-        facts.append(f"No event names it; the trace does not say how many {thing.kind}s there are.")
+        things = plural(thing.kind)
+        facts.append(f"No event names it; the trace does not say how many {things} there are.")
     if chapters_count > shown_count:
         facts.append(f"{chapters_count:,} times something happened; the last {shown_count} follow.")
     return facts

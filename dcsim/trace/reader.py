@@ -1,5 +1,6 @@
 """Reads a run folder, also one whose run was cut short, or that a person has edited."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,12 +148,12 @@ class Run:
     def _open(self, path: Path, table: Table, options: Any = None) -> Any:
         """A reader of the file; one without a footer is an Arrow stream from byte 8 on."""
         try:
-            return pa.ipc.open_file(pa.memory_map(str(path)), options=options)
+            return pa.ipc.open_file(_mapped(path), options=options)
         except _BROKEN as error:
             if self._is_whole(table):
                 raise InputError(_damaged(path, error)) from error
         try:
-            file = pa.memory_map(str(path))
+            file = _mapped(path)
             file.seek(_STREAM_BEGIN)
             return pa.ipc.open_stream(file, options=options)
         except _BROKEN:
@@ -176,7 +177,8 @@ class Run:
 
     def _limits(self, table: Table, columns: Sequence[Column]) -> Limits:
         """What the columns of a table may hold; causes may be cut off in a run that was."""
-        end_ns = _ALWAYS_NS if table is INPUTS else self.record["duration_ns"]
+        last_ns = self.record["end_ns" if self.status == "done" else "duration_ns"]
+        end_ns = _ALWAYS_NS if table is INPUTS else last_ns
         spans = {"t_ns": (0, end_ns), "t_start_ns": (0, end_ns), "cause_id": (-1, _ALWAYS_NS)}
         if table.name == "gpu":
             count = int(self.columns("dim_site", ["gpus_count"])["gpus_count"].sum())
@@ -212,6 +214,11 @@ def _table(name: str) -> Table:
     from dcsim.scenario.fields import nearest
 
     raise InputError(f"table {name!r}: {nearest(name, [*READABLE])}allowed {', '.join(READABLE)}")
+
+
+def _mapped(path: Path) -> pa.MemoryMappedFile:
+    """The file in memory; as bytes its path need not be UTF-8."""
+    return pa.memory_map(os.fsencode(path))
 
 
 def _damaged(path: Path, error: BaseException) -> str:

@@ -93,14 +93,19 @@ def _locked(folder: Path) -> int:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old one or the new one, never a part."""
-    part = path.with_name(f"{path.name}.part")
+    """Write a text file so that readers see the old one or the new one, never a part.
+
+    Raises:
+        OSError: it cannot be written; it names the file, also where the disk is full.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # others may write it too
     try:
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def create_run_folder(
@@ -149,7 +154,11 @@ def create_run_folder(
     folder = runs / f"{name}-{scenario_digest[:8]}-s{seed}"
     try:
         path = _make_first_free(folder) if out is None else _make(out)
-        return RunFolder(path, record)
+        try:
+            return RunFolder(path, record)
+        except OSError:
+            path.rmdir()
+            raise
     except OSError as error:
         place = folder if out is None else f"--out {out}"
         raise ScenarioError(f"{place}: cannot make this folder: {error.strerror}") from error

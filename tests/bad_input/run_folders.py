@@ -31,11 +31,15 @@ from tests.bad_input.breaks import (
 )
 
 DIMENSIONS = ("dim_site", "dim_job", "dim_event_kind", "dim_thing_kind", "dim_job_state")
+PLACES = ("dim_rack", "dim_node")
 READS = {
     "export bad --to csv --out made": (RECORD, *TABLES),
     "export bad --to perfetto --out made": ("site", "job", "events", *DIMENSIONS),
     "export bad --to parquet --out made --table inputs": ("inputs",),
     "runs --remove bad --yes": (RECORD,),
+    "report bad": (RECORD, "site", "rack", "job", "events", *DIMENSIONS, *PLACES),
+    "why bad dallas/node/0": (RECORD, "rack", "job", "events", *DIMENSIONS, *PLACES),
+    "compare good bad": (RECORD, "site", "job", "events", *DIMENSIONS),
 }
 """Commands on the run folder `bad`, beside which lies a whole one, `good`, and what they open."""
 
