@@ -145,13 +145,13 @@ def _plan_of(
     link_byte_per_s = site.ask.network.link_byte_per_s
     machine = machine_of_site(gpu, site.sheets["node"], job.precision, law, link_byte_per_s)
 
-    factor = step_factor(
-        scenario.levels.step_time, model, layout, machine, software, law, gpu, job.precision
-    )
+    level = scenario.levels.step_time
 
     @cache
     def step_with(shares: Shares) -> StepTime:
-        return scaled(step_time(model, layout, machine, software, law, shares), factor)
+        ends = model, layout, machine, software, law
+        factor = step_factor(level, *ends, gpu, job.precision, shares)
+        return scaled(step_time(*ends, shares), factor)
 
     step = step_with(placed_shares(layout, own_seats.place, site))
     step_s = uniform_step_s(step, 1.0)

@@ -104,8 +104,11 @@ def estimate(**options: Value) -> tuple[Layout, Estimate]:
     return rows_of(found.layout, 0), rows_of(found.estimate, 0)
 
 
-def table(columns: Mapping[str, Column]) -> Table:
+def table(columns: Mapping[str, Column], *, with_reasons: bool = True) -> Table:
     """Return the estimates of all rows; a single value counts for every row.
+
+    Without *with_reasons*, which takes most of the time where most rows are illegal, those are
+    left out in silence.
 
     Raises KeyError for a column that is no option, InputError for columns that are empty or not
     as long as each other, and for words that are not allowed.
@@ -134,7 +137,7 @@ def table(columns: Mapping[str, Column]) -> Table:
         domain_count = systems[key].machine.domain_count
         cut = Cut(shape, _layout(here), domain_count, np.asarray(here["gpus"]))
         good = np.broadcast_to(legal(cut), mine.shape)
-        wrong = np.flatnonzero(~good)
+        wrong = np.flatnonzero(~good & with_reasons)
         problems += [Problem(int(mine[row]), reason(rows_of(cut, row))) for row in wrong]
         if good.any():
             found += _estimates(mine, cut, systems[key], good, here["attention"])
@@ -207,6 +210,7 @@ def estimated(cut: Cut, system: System, causal: Real, law: Law) -> Estimate:
     if system.untuned != system.software:
         untuned_s = step_of(shape, layout, machine, system.untuned, law, shares).parts.step_s
     flop = flop_per_token(shape, layout.sequence, causal)
+    executed = executed_flop_per_token(shape, layout, causal, system.software.flash)
     tokens_per_s = layout.tokens_count / step_s
     each = tokens_per_s / layout.gpus_count
     return Estimate(
@@ -218,7 +222,7 @@ def estimated(cut: Cut, system: System, causal: Real, law: Law) -> Estimate:
         extrapolated=ends.extrapolated,
         tokens_per_s=tokens_per_s,
         mfu_frac=each * flop / machine.peak_flop_per_s,
-        hfu_frac=each * executed_flop_per_token(shape, layout, causal) / machine.peak_flop_per_s,
+        hfu_frac=each * executed / machine.peak_flop_per_s,
         flop_per_s_per_gpu=each * flop,
         hbm_byte=machine.hbm_byte,
         fits=held.total_byte <= machine.hbm_byte,

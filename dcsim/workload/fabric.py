@@ -18,6 +18,8 @@ import numpy.typing as npt
 from dcsim import units
 from dcsim.catalog import Sheet, sheet
 
+_LEAST_BYTE_PER_S, _MOST_BYTE_PER_S = 1e6 / 8, 1e15 / 8  # of one NIC
+
 Real: TypeAlias = float | npt.NDArray[np.float64]
 
 
@@ -77,9 +79,12 @@ def parse_network(text: str) -> Network:
     found = re.fullmatch(r"\s*([1-9]\d{0,3})\s*x\s*(.+)", text, re.ASCII)
     if not found:
         raise ValueError(f"{text!r}: NICs of a node and their rate are needed, as 8x400 Gbit/s")
-    rate = units.parse(found[2].strip(), "data_rate")
-    if rate <= 0:
-        raise ValueError(f"{text!r}: a rate above 0 is needed")
+    try:
+        rate = units.parse(found[2].strip(), "data_rate")
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}") from None
+    if not _LEAST_BYTE_PER_S <= rate <= _MOST_BYTE_PER_S:
+        raise ValueError(f"{text!r}: allowed rates are 1 Mbit/s to 1000 Tbit/s")
     return Network(int(found[1]), rate)
 
 

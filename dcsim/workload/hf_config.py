@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from dcsim.errors import InputError
 
 _LARGEST = 10**9
+_MOST_SHOWN = 60  # characters of a value in a message
 
 
 class HfModel(NamedTuple):
@@ -114,7 +115,7 @@ def read_hf_config(path: Path) -> HfModel:
     config = _Config(path, _loaded(path))
     kind = config.values.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
-        near = get_close_matches(str(kind), FAMILIES, n=1)
+        near = get_close_matches(str(kind)[:_MOST_SHOWN], FAMILIES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(config.say("model_type", f"not modelled, {hint}allowed {_FAMILY_NAMES}"))
     family = FAMILIES[kind]
@@ -143,7 +144,9 @@ class _Config:
 
     def say(self, key: str, text: str) -> str:
         """The text, with the file, the key and its value."""
-        found = f" = {json.dumps(self.values[key])}" if key in self.values else ""
+        value = json.dumps(self.values.get(key))
+        value = value if len(value) <= _MOST_SHOWN else f"{value[:_MOST_SHOWN]}..."
+        found = f" = {value}" if key in self.values else ""
         return f"{self.path}: {key}{found}: {text}"
 
     def refuse(self, key: str, text: str) -> None:
@@ -276,7 +279,7 @@ def _left_out(config: _Config) -> list[str]:
 def _loaded(path: Path) -> dict[str, Any]:
     """The object in a JSON file; raises InputError for anything else."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
     except UnicodeDecodeError:

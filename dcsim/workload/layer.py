@@ -204,6 +204,7 @@ def layer_of(
     repeated_s = products.forward_s - np.where(software.stops_early, last_s, 0.0)
     again_s = np.where(full, repeated_s, 0.0) + again_attend_s
     again_elementwise_s = forward_s * np.where(full, 1.0, np.where(selective, 0.5, 0.0))
+    attend_s = sum(attention) + again_attend_s
     busy_s = sum(products) + sum(attention) + forward_s + backward_s + again_s + again_elementwise_s
     return Layer(
         *products,
@@ -214,7 +215,7 @@ def layer_of(
         again_elementwise_s,
         np.maximum(0.0, law.layer_host_s - busy_s),
         _tensor_traffic_s(shape, layout, machine, software, law),
-        _context_traffic_s(shape, layout, machine, law, sum(attention), shares.context),
+        _context_traffic_s(shape, layout, machine, law, attend_s, shares.context),
         _expert_traffic_s(shape, layout, machine, law, shares.experts),
     )
 
@@ -355,6 +356,7 @@ def _context_traffic_s(
 ) -> Real:
     """Return the exposed seconds: keys and values forward, and with their gradients backward.
 
+    Full recomputation sends keys and values once more.
     A ring passes them on beside attention; an all-gather stands before it.
     """
     cp = layout.cp
@@ -362,7 +364,8 @@ def _context_traffic_s(
         return 0.0
     near = np.minimum(cp, np.maximum(1, machine.domain_count // layout.tp))
     size = cp * slot_tokens(layout) * 2 * kv_width(shape) / layout.tp * HIDDEN_BYTE
-    traffic_s = 3 * all_gather_s(machine.fabric, size, cp, near, share)
+    times = np.where(layout.recompute == Recompute.FULL, 4, 3)
+    traffic_s = times * all_gather_s(machine.fabric, size, cp, near, share)
     hidden_s = np.where(layout.exchange == Exchange.RING, np.minimum(traffic_s, attend_s), 0.0)
     return traffic_s - (1 - law.contention_frac) * hidden_s
 
@@ -372,16 +375,19 @@ def _expert_traffic_s(
 ) -> Real:
     """Return the exposed seconds of sending tokens to their experts and back, either way.
 
+    Full recomputation sends them once more. Neighbouring ranks, those of a sequence among them,
+    share out the experts.
     DualPipe hides it behind the other direction's work. With a limit of nodes a token travels
     once to each node, and on NVLink within it.
     """
     if np.all(layout.ep == 1):
         return 0.0
-    ep, near = layout.ep, np.maximum(1, machine.domain_count // (layout.tp * layout.cp))
+    ep, near = layout.ep, np.maximum(1, machine.domain_count // layout.tp)
     copies = np.where(
         layout.token_nodes > 0, np.minimum(shape.top_k, layout.token_nodes), shape.top_k
     )
     size = slot_tokens(layout) / layout.tp * copies * shape.hidden * HIDDEN_BYTE
     mixed = mixture_layers(shape) / shape.layers
-    traffic_s = 4 * mixed * all_to_all_s(machine.fabric, size, ep, np.minimum(ep, near), share)
+    times = np.where(layout.recompute == Recompute.FULL, 6, 4) * mixed
+    traffic_s = times * all_to_all_s(machine.fabric, size, ep, np.minimum(ep, near), share)
     return traffic_s * np.where(layout.schedule == Schedule.DUALPIPE, law.contention_frac, 1.0)

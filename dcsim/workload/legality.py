@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dcsim.workload.layout import Layout, Schedule, Sharding
 from dcsim.workload.model import Real, Shape
+from dcsim.workload.options import SCHEDULES
 
 _REACH = 4096
 
@@ -75,6 +76,13 @@ def _round(cut: Cut) -> Real:
 def _batch(cut: Cut, gbs: Any) -> Any:
     layout = cut.layout
     return _divides(gbs, layout.dp * layout.micro_batch * _round(cut)) & (gbs > 0)
+
+
+def _filling(cut: Cut) -> Real:
+    """Return the micro-batches that a schedule needs to fill the pipeline as it says."""
+    schedule, pp = cut.layout.schedule, cut.layout.pp
+    needed = np.where(schedule == Schedule.DUALPIPE, 2 * pp, 1)
+    return np.where(schedule == Schedule.ZERO_BUBBLE, pp, needed)
 
 
 def _alike(cut: Cut) -> Real:
@@ -170,6 +178,23 @@ _REPLICAS = (
             + (f" x {c.layout.pp:.0f} interleaved stages" if c.layout.vpp > 1 else "")
             + f" = {c.layout.dp * c.layout.micro_batch * _round(c):.0f}"
         ),
+        follows=True,
+    ),
+    Rule(
+        "gbs",
+        lambda c, gbs: gbs >= _filling(c) * c.layout.dp * c.layout.micro_batch,
+        lambda c: (
+            f"{SCHEDULES[int(c.layout.schedule)]} needs {_filling(c):.0f} micro-batches or more"
+        ),
+        follows=True,
+    ),
+    Rule(
+        "gbs",
+        lambda c, gbs: (
+            (c.layout.schedule != Schedule.DUALPIPE)
+            | _divides(gbs, 2 * c.layout.dp * c.layout.micro_batch)
+        ),
+        lambda _c: "dualpipe needs an even number of micro-batches, half of them from either end",
         follows=True,
     ),
     Rule(

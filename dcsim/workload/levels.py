@@ -8,6 +8,7 @@ low and high these are.
 
 from dcsim import catalog
 from dcsim.catalog import Sheet
+from dcsim.workload.contention import WHOLE, Shares
 from dcsim.workload.interval import interval, spread_of
 from dcsim.workload.layer import Law, Machine, Software
 from dcsim.workload.layout import Layout
@@ -33,10 +34,11 @@ def step_factor(
     law: Law,
     gpu: Sheet,
     precision: str,
+    shares: Shares = WHOLE,
 ) -> float:
     """Return how much longer the step of a layout is at one of `catalog.LEVELS` than at typical.
 
-    *software* is `TUNED` as it runs on *gpu*.
+    *software* is `TUNED` as it runs on *gpu*, *shares* what the network leaves of the NICs.
     """
     if level == "typical":
         return 1.0
@@ -46,7 +48,7 @@ def step_factor(
         return float(ends.low_s)
     untuned = software_of(catalog.sheet("software", UNTUNED), gpu, law)
     untuned_s, tuned_s = (
-        float(step_of(shape, layout, machine, stack, law).parts.step_s)
+        float(step_of(shape, layout, machine, stack, law, shares).parts.step_s)
         for stack in (untuned, software)
     )
     return float(ends.high_s) * max(1.0, untuned_s / tuned_s)

@@ -17,8 +17,15 @@ import numpy as np
 
 from dcsim.workload.layer import local_expert_params, local_layer_params
 from dcsim.workload.layout import Layout, Recompute, Schedule, Sharding
-from dcsim.workload.model import Real, Shape, head_params, kv_width, query_width
-from dcsim.workload.step import WEIGHT_BYTE, stages_of
+from dcsim.workload.model import (
+    Real,
+    Shape,
+    context_width,
+    head_params,
+    kv_width,
+    query_width,
+)
+from dcsim.workload.step import WEIGHT_BYTE, stages_of, weight_copies
 
 GRADIENT_BYTE = 4.0
 OPTIMIZER_BYTE = 12.0  # fp32 weight and two moments
@@ -46,14 +53,17 @@ def activation_byte_per_token(shape: Shape, recompute: Real) -> Real:
 
     Without recomputation that is 34 hidden for a GPT [Korthikanti et al. 2022, equation 6]: two
     bytes for the inputs of two norms and of every matrix, the query, keys and values, and the
-    feed-forward block within; one byte for each of two dropout masks, which only GPTs have. With
+    feed-forward block within; one byte for each of two dropout masks, which only GPTs have. A
+    mixture keeps a copy of each token for every expert that it was sent to, low-rank attention its
+    latents and the keys and values of every head. With
     SELECTIVE the norms and the product inside the block are computed again, with FULL all but the
     input.
     """
-    h, q, k = shape.hidden, query_width(shape), kv_width(shape)
+    h, q, k, out = shape.hidden, query_width(shape), kv_width(shape), context_width(shape)
     mixed = np.where(shape.experts > 0, 1 - shape.dense_layers / shape.layers, 0.0)
     ffn = (1 - mixed) * shape.ffn + mixed * (shape.top_k + shape.shared_experts) * shape.expert_ffn
-    kept = 2 * h + 2 * q + 2 * k + (1 + shape.gated) * ffn
+    kept = 2 * h + q + out + 2 * k + (1 + shape.gated) * ffn + mixed * shape.top_k * h
+    kept = kept + np.where(shape.kv_rank > 0, shape.q_rank + q + out, 0)
     again = 2 * h + ffn
     dropout = np.where(shape.gated, 0, 2 * h)
     some = np.where(recompute == Recompute.NONE, 2.0 * again + dropout, 0.0) + 2.0 * kept
@@ -74,8 +84,9 @@ class _Stage(NamedTuple):
 def memory_of_stage(shape: Shape, layout: Layout, stage: Real) -> Memory:
     """Return the bytes that a GPU of *stage* needs.
 
-    A stage keeps `pp - stage` micro-batches in flight, with interleaving (pp - 1)/vpp of one more;
-    DualPipe keeps pp + 1 and two copies of the weights on every stage.
+    A stage keeps `pp - stage` micro-batches in flight, with interleaving 2 (pp - stage) - 1 +
+    (vpp - 1) pp chunks of them, as Megatron-LM's order has it, never more than a step has; DualPipe
+    keeps pp + 1, and two stages' weights with their gradients.
     """
     return _memory(_stage(shape, layout, stage), shape, layout.recompute)
 
@@ -126,6 +137,7 @@ def _memory(stage: _Stage, shape: Shape, recompute: Real) -> Memory:
 def _stage(shape: Shape, layout: Layout, stage: Real) -> _Stage:
     stages, of_layer = stages_of(shape, layout), local_layer_params(shape, layout)
     last, dual = stage == layout.pp - 1, layout.schedule == Schedule.DUALPIPE
+    copies = weight_copies(layout)
     layers = np.where(last, stages.last_layers, stages.most_layers)
     ends = np.where(stage == 0, 1, 0) + np.where(
         last, np.where(layout.pp == 1, 1 - shape.tied, 1), 0
@@ -134,13 +146,14 @@ def _stage(shape: Shape, layout: Layout, stage: Real) -> _Stage:
     experts, sharding = layers * local_expert_params(shape, layout), layout.sharding
     spread = (whole - experts) / layout.shard_ranks + experts / layout.expert_shard_ranks
     tokens = layout.micro_batch * layout.sequence / layout.cp / layout.tp
-    behind = np.minimum(layout.pp - stage, layout.micro_batches)
-    behind = behind + np.where(layout.vpp > 1, (layout.pp - 1) / layout.vpp, 0.0)
+    ahead, vpp = layout.pp - 1 - stage, layout.vpp
+    chunks = 1 + np.where(vpp > 1, 2 * ahead + (vpp - 1) * layout.pp, ahead)
+    behind = np.minimum(chunks / vpp, layout.micro_batches)
     gathered = np.where(sharding == Sharding.ZERO3, 2 * WEIGHT_BYTE * of_layer, 0.0)
     logits = np.where(last, _LOGIT_BYTE * tokens * shape.vocab, 0.0)
     return _Stage(
-        WEIGHT_BYTE * np.where(sharding >= Sharding.ZERO3, spread, whole) * np.where(dual, 2, 1),
-        GRADIENT_BYTE * np.where(sharding >= Sharding.ZERO2, spread, whole),
+        WEIGHT_BYTE * np.where(sharding >= Sharding.ZERO3, spread, whole) * copies,
+        GRADIENT_BYTE * np.where(sharding >= Sharding.ZERO2, spread, whole) * copies,
         OPTIMIZER_BYTE * np.where(sharding >= Sharding.ZERO1, spread, whole),
         RESERVE_BYTE + gathered + logits,
         tokens,

@@ -116,6 +116,10 @@ def shape_named(model: str, *numbers: int) -> Shape:
         raise InputError(f"heads {given['heads']}: it is to divide hidden {given['hidden']}")
     if bool(given["experts"]) != bool(given["top_k"]) or given["top_k"] > given["experts"]:
         raise InputError(f"top_k {given['top_k']}: allowed 1 to experts, {given['experts']}")
+    if given["heads"] % (given["kv_heads"] or given["heads"]):
+        raise InputError(
+            f"kv_heads {given['kv_heads']}: it is to divide the {given['heads']} heads"
+        )
     usual = _GPT_FFN_X * given["hidden"]
     ffn = given["ffn"] or usual
     gated = int(ffn != usual or given["experts"] > 0)

@@ -60,6 +60,7 @@ ALSO = {
 """What others call these options, but for words that say a count: see `meant`."""
 _COUNT_WORDS = frozenset({"n", "num", "number", "of", "size", "count", "degree", "length", "len"})
 MOST_COUNT = 10_000_000
+_MOST_DIGITS = 60
 
 
 class Option(NamedTuple):
@@ -136,9 +137,9 @@ def read(option: Option, text: str) -> Value:
         return option.default
     if not option.is_count:
         if option.choices and text not in option.choices:
-            raise InputError(f"{text!r}: allowed {', '.join(option.choices)}")
+            raise InputError(f"{text[:_MOST_DIGITS]!r}: allowed {', '.join(option.choices)}")
         return text
-    count = int(text) if text.isascii() and text.isdigit() else 0
-    if not 1 <= count <= MOST_COUNT:
-        raise InputError(f"{text!r}: allowed a whole number from 1 to {MOST_COUNT:,}")
-    return count
+    is_plain = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    if not is_plain or not 1 <= int(text) <= MOST_COUNT:
+        raise InputError(f"{text[:_MOST_DIGITS]!r}: allowed a whole number from 1 to {MOST_COUNT:,}")
+    return int(text)

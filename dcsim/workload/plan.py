@@ -8,6 +8,7 @@ beats in step time, memory and GPUs at once.
 Valid, Accuracy: as `dcsim.workload.estimate`: layouts within its interval of each other are alike.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
@@ -15,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dcsim.errors import InputError
 from dcsim.workload.columns import rows_of
 from dcsim.workload.estimate import Estimate, table
 from dcsim.workload.layout import Layout
-from dcsim.workload.named import shape_named
-from dcsim.workload.options import SHAPE, Value
+from dcsim.workload.named import SYSTEM, shape_named, system_named
+from dcsim.workload.options import BY_NAME, SHAPE, Value
 
 Ints = npt.NDArray[np.int64]
 
@@ -50,18 +52,24 @@ def ranked(
 ) -> Ranked | None:
     """Return the layouts of a model on *gpus* that fit, None where none does.
 
+    Raises InputError for names that are unknown, and with what is mostly wrong where no layout is
+    legal.
+
     *options* are those of `dcsim.workload.options`; what they fix is not varied. With *tokens* each
     has its days, and with *target_days* only those that meet it are kept, on fewer GPUs too.
     """
+    system_named(*(options.get(name, BY_NAME[name].default) for name in SYSTEM))
     gpus = int(options["gpus"])
     halvings = _HALVINGS if target_days is not None else 0
     counts = [gpus >> k for k in range(halvings + 1) if gpus >> k and gpus % (1 << k) == 0]
     columns = _candidates(options, counts)
     if not len(columns["tp"]):
         return None
-    found = table(columns)
+    found = table(columns, with_reasons=False)
     if found.estimate is None or found.layout is None:
-        return None
+        found = table(columns)
+        (text, _count), *_ = Counter(problem.text for problem in found.problems).most_common(1)
+        raise InputError(f"no layout is legal, most for {text}")
     all_gpus = np.asarray(columns["gpus"])[found.rows]
     per_s = found.estimate.tokens_per_s
     days = None if tokens is None else tokens / per_s / _DAY_S

@@ -38,8 +38,9 @@ def uniform_step_s(t: StepTime, slowdown: float) -> float:
     """Return the step [s] with every GPU slowed alike, no jitter, all links whole."""
     slot = t.clocked_s * slowdown + t.held_s + t.tp_s + t.group_s + t.pp_s
     pipeline = (t.micro_batches + (t.stages - 1) / t.interleave) * slot
-    head = t.micro_batches * t.head_s * slowdown
-    return pipeline + head + exposed_dp_s(t, 1.0) + t.fixed_s
+    last = t.head_s * slowdown
+    last = t.micro_batches * last if last > 0.0 else last / t.interleave
+    return pipeline + last + exposed_dp_s(t, 1.0) + t.fixed_s
 
 
 @kernel

@@ -93,10 +93,10 @@ class StepTime(NamedTuple):
 
     micro_batches: int
     stages: int
-    interleave: float  # what the schedule divides the bubble by
+    interleave: float  # what the schedule, and stages of fewer layers, divide the bubble by
     ideal_s: float  # model FLOPs at the rated peak of all GPUs
     clocked_s: float  # of a slot: follows the clock
-    head_s: float  # what the last stage has on top; follows the clock
+    head_s: float  # what the last stage has on top, or less than others; follows the clock
     mean_clocked_s: float  # of a slot, mean over the stages, head included
     held_s: float  # of a slot: bound by memory or the host
     tp_s: float  # of a slot: exposed traffic of tensor groups
@@ -116,7 +116,6 @@ class Stages(NamedTuple):
 
     most_layers: Real  # of one stage
     last_layers: Real  # of the one that has the head
-    head_apart: Real  # whether that stage has the head on top of as many layers as the others
 
 
 class Gradients(NamedTuple):
@@ -149,7 +148,7 @@ def stages_of(shape: Shape, layout: Layout) -> Stages:
     even = shape.layers % chunks == 0
     places = np.where(even, shape.layers, shape.layers + 2)
     most = np.ceil(places / chunks) * layout.vpp
-    return Stages(most, np.where(even, most, np.maximum(0, most - 1)), even)
+    return Stages(most, np.where(even, most, np.maximum(0, most - 1)))
 
 
 def stage_params(shape: Shape, layout: Layout) -> Real:
@@ -159,6 +158,11 @@ def stage_params(shape: Shape, layout: Layout) -> Real:
     embeddings = np.where(layout.pp == 1, 2 - shape.tied, 1) * head_params(shape) / layout.tp
     last = stages.last_layers * spread + embeddings
     return np.maximum(stages.most_layers * spread, last)
+
+
+def weight_copies(layout: Layout) -> Real:
+    """Return how many stages' weights, with their gradients, one GPU holds."""
+    return np.where(layout.schedule == Schedule.DUALPIPE, 2, 1)
 
 
 def stage_expert_params(shape: Shape, layout: Layout) -> Real:
@@ -212,16 +216,20 @@ def step_of(
     return Step(parts, layer, head, stages, gradients, passing_s, divisor)
 
 
-def executed_flop_per_token(shape: Shape, layout: Layout, causal: Real = False) -> Real:
+def executed_flop_per_token(
+    shape: Shape, layout: Layout, causal: Real = False, flash: Real = True
+) -> Real:
     """Return the FLOPs that GPUs do for one token: those of the model, and what is done again.
 
-    Full recomputation does the forward pass of all layers a second time; selective adds nothing
-    that counts.
+    Full recomputation does the forward pass of all layers a second time, selective that of
+    attention where its scores are stored otherwise: without *flash* [Korthikanti et al. 2022].
     """
-    attention = attention_flop_per_token(shape, layout.sequence, causal)
-    forward = shape.layers * (2.0 * active_layer_params(shape) + attention / 3.0)
-    again = np.where(layout.recompute == Recompute.FULL, forward, 0.0)
-    return flop_per_token(shape, layout.sequence, causal) + again
+    scores = attention_flop_per_token(shape, layout.sequence, causal) / 3.0
+    again = np.select(
+        [layout.recompute == Recompute.FULL, layout.recompute == Recompute.SELECTIVE],
+        [2.0 * active_layer_params(shape) + scores, np.where(flash, 0.0, scores)],
+    )
+    return flop_per_token(shape, layout.sequence, causal) + shape.layers * again
 
 
 def expected_highest(count: Real) -> Real:
@@ -245,8 +253,8 @@ def step_time(
 ) -> StepTime:
     """Return the step of one legal layout, of plain numbers, as `dcsim.workload.rate` takes it.
 
-    Where embeddings take the place of a layer every stage counts as a full one; the head's loss,
-    which is bound by memory, counts as following the clock.
+    Every stage but the last counts as the fullest; what others have less divides the bubble. All
+    that the last has more or less, the head's loss and layers too, counts as following the clock.
     """
     step = step_of(shape, layout, machine, software, law, shares)
     layer, clock = step.layer, machine.fit_clock_frac
@@ -255,15 +263,20 @@ def step_time(
     clocked_s = float(clocked_s + layer.attend_s + layer.attend_back_s + layer.again_s) * clock
     held_s = layer.elementwise_s + layer.elementwise_back_s + layer.again_elementwise_s
     head_s = float(step.head.total_s) * clock
+    fewer_s = layers - float(step.stages.last_layers)
+    fewer_s = fewer_s * float(layer.total_s) * clock
+    slot_s = layers * float(layer.total_s) + float(step.send_s)
+    others_s = (layout.pp - 1) * slot_s + min(0.0, head_s - fewer_s) / clock
+    bubble_s = float(step.parts.bubble_s * step.divisor)
     flop = flop_per_token(shape, layout.sequence) * layout.tokens_count
     window_s = step.gradients.window_s if software.hides_dp else 0.0
     return StepTime(
         micro_batches=int(layout.micro_batches),
         stages=int(layout.pp),
-        interleave=float(step.divisor),
+        interleave=float(step.divisor) * (others_s / bubble_s if bubble_s else 1.0),
         ideal_s=float(flop / (machine.peak_flop_per_s * layout.gpus_count)),
         clocked_s=layers * clocked_s,
-        head_s=head_s if step.stages.head_apart else 0.0,
+        head_s=head_s - fewer_s,
         mean_clocked_s=(shape.layers * clocked_s + head_s) / layout.pp,
         held_s=layers * float(held_s + layer.launch_s),
         tp_s=layers * float(layer.tp_s),
@@ -334,13 +347,14 @@ def _gradients(
     layer: Layer,
     layers: Real,
 ) -> Gradients:
-    """Return the traffic: once a step, with fully sharded weights once a micro-batch.
+    """Return the traffic: once a step, with sharded gradients or weights once a micro-batch.
 
     Gradients are reduced behind the last backward pass and weights gathered behind the first
     forward pass, one slot in all; interleaved chunks finish earlier, one round of `pp`
-    micro-batches apart. Fully sharded weights are gathered for either pass of each micro-batch.
+    micro-batches apart. Sharded gradients are not added up before they are reduced, and sharded
+    weights are gathered for either pass of each micro-batch.
     """
-    m, full = layout.micro_batches, layout.sharding == Sharding.ZERO3
+    m, sharding = layout.micro_batches, layout.sharding
     ranks, params = layout.gradient_ranks, stage_params(shape, layout)
     near = np.minimum(ranks, np.maximum(1, machine.domain_count // layout.tp))
     experts = stage_expert_params(shape, layout)
@@ -363,9 +377,9 @@ def _gradients(
     rounds = np.where(layout.vpp > 1, np.minimum(layout.pp, m), 1)
     slot_s = layers * layer.compute_s
     return Gradients(
-        traffic_s,
-        1 / np.where(full, shape.layers, buckets),
-        np.where(full, m, rounds) * slot_s,
+        traffic_s * weight_copies(layout),
+        1 / np.where(sharding == Sharding.ZERO3, shape.layers, buckets),
+        np.where(sharding >= Sharding.ZERO2, m, rounds) * slot_s,
     )
 
 
@@ -388,9 +402,9 @@ def _states_traffic_s(
     within, trees = np.minimum(near, group), software.trees
     gather_s = all_gather_s(fabric, weight_byte, group, within, share=share)
     scatter_s = reduce_scatter_s(fabric, gradient_byte, group, within, share=share)
-    full, none = layout.sharding == Sharding.ZERO3, layout.sharding == Sharding.NONE
-    times = np.where(full, m, 1)
-    traffic_s = times * (np.where(full, 2, 1) * gather_s + scatter_s)
+    sharding, none = layout.sharding, layout.sharding == Sharding.NONE
+    gathers = np.where(sharding == Sharding.ZERO3, 2 * m, 1)
+    traffic_s = gathers * gather_s + np.where(sharding >= Sharding.ZERO2, m, 1) * scatter_s
     if np.any(layout.shards > 0):
         copies, near_copies = ranks / group, np.maximum(1, near // group)
         of_group = gradient_byte / group

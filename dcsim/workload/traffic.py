@@ -14,7 +14,13 @@ import numpy as np
 from dcsim.workload.layer import HIDDEN_BYTE, Software, slot_tokens
 from dcsim.workload.layout import Layout, Recompute, Sharding
 from dcsim.workload.model import Real, Shape, kv_width, mixture_layers
-from dcsim.workload.step import WEIGHT_BYTE, stage_expert_params, stage_params, stages_of
+from dcsim.workload.step import (
+    WEIGHT_BYTE,
+    stage_expert_params,
+    stage_params,
+    stages_of,
+    weight_copies,
+)
 
 
 class Traffic(NamedTuple):
@@ -31,14 +37,15 @@ def traffic(shape: Shape, layout: Layout, software: Software) -> Traffic:
     """Return what a GPU of the fullest stage sends in one step of *shape* cut as *layout*."""
     layers, m = stages_of(shape, layout).most_layers, layout.micro_batches
     hidden_byte = slot_tokens(layout) * shape.hidden * HIDDEN_BYTE
+    again = np.where(layout.recompute == Recompute.FULL, 1, 0)  # the forward pass once more
     passes = 8 + 2 * (software.sequence_parallel > 0)  # inputs are gathered again going backward
-    passes = passes + 4 * (layout.recompute == Recompute.FULL)
+    passes = passes + 4 * again
     keys_byte = layout.cp * slot_tokens(layout) * 2 * kv_width(shape) / layout.tp * HIDDEN_BYTE
     mixed = mixture_layers(shape) / shape.layers
-    sent_byte = hidden_byte / layout.tp * shape.top_k * 4 * mixed
+    sent_byte = hidden_byte / layout.tp * shape.top_k * (4 + 2 * again) * mixed
     return Traffic(
         tp_byte=m * layers * passes * hidden_byte * _others(layout.tp),
-        cp_byte=m * layers * 3 * keys_byte * _others(layout.cp),
+        cp_byte=m * layers * (3 + again) * keys_byte * _others(layout.cp),
         ep_byte=m * layers * sent_byte * _others(layout.ep),
         pp_byte=np.where(layout.pp > 1, m * 2 * layout.vpp * hidden_byte / layout.tp, 0.0),
         dp_byte=_states_byte(shape, layout, software),
@@ -56,8 +63,10 @@ def _states_byte(shape: Shape, layout: Layout, software: Software) -> Real:
     params = params + experts * _others(np.maximum(1, ranks / layout.ep))
     m, gather_byte = layout.micro_batches, params * WEIGHT_BYTE
     scatter_byte = params * software.gradient_byte
-    once_byte = np.where(
-        layout.sharding == Sharding.NONE, 2 * scatter_byte, scatter_byte + gather_byte
+    sharding = layout.sharding
+    sent_byte = np.select(
+        [sharding == Sharding.NONE, sharding == Sharding.ZERO1, sharding == Sharding.ZERO2],
+        [2 * scatter_byte, scatter_byte + gather_byte, m * scatter_byte + gather_byte],
+        m * (scatter_byte + 2 * gather_byte),
     )
-    full_byte = m * (scatter_byte + 2 * gather_byte)
-    return np.where(layout.sharding == Sharding.ZERO3, full_byte, once_byte)
+    return sent_byte * weight_copies(layout)

@@ -56,6 +56,25 @@ def test_a_job_has_the_step_of_its_estimate(asked: dict[str, Any]) -> None:
     assert int(plan.layout.recompute) == int(found.recompute)
 
 
+@pytest.mark.parametrize("level", ["low", "high"])
+@pytest.mark.parametrize("asked", [EXPERTS, DENSE | {"precision": "fp8"}])
+def test_ends_of_the_interval_are_those_of_the_estimate(asked: dict[str, Any], level: str) -> None:
+    thin = {"oversubscription": 4, "routing": "ecmp"}
+    switch = {"switch": "qm9700", "link": "400 Gbit/s"} | thin
+    parallel = {"pp": 1} | {name: asked[name] for name in PARALLEL if name in asked}
+    words = {KEYS.get(name, name): v for name, v in asked.items() if name not in PARALLEL}
+    lab = site(64, network=switch)
+    lab["power"] |= {"ups": "ups-1500kw", "feeds": 2}
+    jobs = [job(64, parallel=parallel, **words)]
+    given = scenario(jobs, sites={"lab": lab}, levels={"step_time": level})
+    built = world.build(given)
+    step = plan_jobs(given, built)[0]["lab"].placed(built.sites["lab"], np.arange(64)).step
+    slowdown = 1 / capped_clock_frac(built.sites["lab"].sheets["gpu"])
+    _, found = estimate(**asked, **thin, gpus=512, seq=8192)
+    wanted = found.low_s if level == "low" else found.high_s
+    assert uniform_step_s(step, slowdown) + step.jitter_s == pytest.approx(float(wanted), rel=1e-5)
+
+
 def test_a_mixture_runs_and_recovers() -> None:
     parallel = {"tp": 8, "pp": 1, "dp": 4, "ep": 4}
     stage = Stage(scenario([job(4, model="mixtral-8x7b", parallel=parallel)])).run(HOUR)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dcsim.report.pipeline import order
 from dcsim.workload.layout import Layout, Recompute, Schedule, Sharding
 from dcsim.workload.memory import activation_byte_per_token, memory, memory_of_stage
 from dcsim.workload.model import Shape, dense, params_count
@@ -96,3 +97,33 @@ def test_sharing_a_sequence_divides_activations_and_states() -> None:
     whole, shared = memory(GPT_22B, layout), memory(GPT_22B, layout._replace(cp=4))
     assert shared.activations_byte * 4 == whole.activations_byte
     assert shared.optimizer_byte * 4 == whole.optimizer_byte
+
+
+@pytest.mark.parametrize("batch", [8, 64])
+def test_chunks_in_flight_are_those_of_the_order_that_is_drawn(batch: int) -> None:
+    layout = Layout(8, 8, 1, 1, batch, 2048, vpp=4)
+    of_chunk = memory_of_stage(GPT_175B, layout._replace(pp=1, vpp=1), 0).activations_byte / 32
+    for stage in range(8):
+        live = [1 if step.way == "forward" else -1 for step in order(stage, 8, 4, batch)]
+        held = memory_of_stage(GPT_175B, layout, stage).activations_byte
+        assert held == pytest.approx(max(np.cumsum(live)) * of_chunk)
+
+
+def test_dualpipe_holds_gradients_of_two_stages() -> None:
+    dual = ALONE._replace(schedule=Schedule.DUALPIPE)
+    alone = memory_of_stage(GPT_175B, ALONE, 1).gradients_byte
+    assert memory_of_stage(GPT_175B, dual, 1).gradients_byte == 2 * alone
+
+
+def test_a_mixture_keeps_each_token_once_for_every_expert_that_it_goes_to() -> None:
+    model = LLAMA_405B._replace(experts=8, top_k=2, expert_ffn=LLAMA_405B.ffn // 2)
+    more = activation_byte_per_token(model, Recompute.SELECTIVE)
+    more -= activation_byte_per_token(LLAMA_405B, Recompute.SELECTIVE)
+    assert more == 2 * 2 * LLAMA_405B.hidden
+
+
+def test_low_rank_attention_keeps_the_keys_and_values_of_every_head() -> None:
+    model = Shape(1, 1024, 8, 8, 128, 0, 0, True, False, q_rank=96, kv_rank=64, rope_dim=32,
+                  value_dim=112)  # fmt: skip
+    width = 2 * 1024 + 2 * 8 * 160 + 2 * 8 * 112 + 96 + 64 + 32
+    assert activation_byte_per_token(model, Recompute.SELECTIVE) == 2 * width

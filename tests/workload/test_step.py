@@ -17,9 +17,22 @@ from dcsim.workload.machine import (
     machine_of_site,
     software_of,
 )
-from dcsim.workload.model import Shape, dense, params_count, shape_of
-from dcsim.workload.rate import uniform_step_s
-from dcsim.workload.step import Parts, expected_highest, step_of, step_time
+from dcsim.workload.model import (
+    Shape,
+    attention_flop_per_token,
+    dense,
+    flop_per_token,
+    params_count,
+    shape_of,
+)
+from dcsim.workload.rate import gradients_s, step_now, uniform_step_s, waits_s
+from dcsim.workload.step import (
+    Parts,
+    executed_flop_per_token,
+    expected_highest,
+    step_of,
+    step_time,
+)
 
 LAW = law_of(sheet("step", "law"))
 CHIP, NODE = sheet("gpu", "h100-sxm"), sheet("node", "hgx-h100-air")
@@ -61,9 +74,48 @@ def test_the_simulation_has_the_same_step() -> None:
         assert alike + t.jitter_s == pytest.approx(float(whole.step_s), rel=1e-9)
 
 
-def test_embeddings_that_take_the_place_of_layers_cost_the_simulation_at_most_a_bubble() -> None:
-    t = step_time(MODEL, BASE, MACHINE, SOFTWARE, LAW)
-    assert uniform_step_s(t, 1.0) + t.jitter_s == pytest.approx(float(parts().step_s), rel=0.02)
+@pytest.mark.parametrize("pp", [6, 11, 31])
+def test_stages_of_unlike_layers_cost_the_simulation_the_same(pp: int) -> None:
+    layout = Layout(1, pp, 2, 1, 64, 4096)
+    for shape, even in ((SMALL, layout), (MODEL, BASE), (SMALL._replace(vocab=100), layout)):
+        t = step_time(shape, even, MACHINE, SOFTWARE, LAW)
+        step_s = float(parts(even, shape).step_s)
+        assert uniform_step_s(t, 1.0) + t.jitter_s == pytest.approx(step_s, rel=1e-9)
+        whole = np.ones((1, even.pp))
+        now_s = step_now(t, whole, waits_s(t, whole, whole), gradients_s(t, whole[0]))
+        assert now_s == pytest.approx(step_s, rel=1e-9)
+
+
+@pytest.mark.parametrize("exchange", Exchange)
+def test_full_recomputation_sends_keys_and_tokens_once_more(exchange: Exchange) -> None:
+    plain = Layout(1, 1, 8, 1, 64, 8192, cp=8, ep=16, exchange=exchange)
+    again = parts(plain._replace(recompute=Recompute.FULL), MIXTURE)
+    assert again.cp_s / parts(plain, MIXTURE).cp_s == pytest.approx(4 / 3)
+    assert again.ep_s / parts(plain, MIXTURE).ep_s == pytest.approx(6 / 4)
+
+
+def test_ranks_that_share_a_sequence_share_out_experts_in_their_node() -> None:
+    apart = Layout(1, 1, 8, 1, 64, 4096, ep=8)
+    together = apart._replace(cp=8, sequence=8 * 4096)
+    assert parts(together, MIXTURE).ep_s == pytest.approx(parts(apart, MIXTURE).ep_s)
+
+
+def test_sharded_gradients_are_reduced_for_each_micro_batch() -> None:
+    shown = SOFTWARE._replace(hides_dp=0)
+    one, two = (Layout(1, 1, 64, 1, 64 * count, 4096, sharding=Sharding.ZERO2) for count in (1, 2))
+    zero1 = parts(one._replace(sharding=Sharding.ZERO1), SMALL, software=shown).dp_s
+    assert parts(one, SMALL, software=shown).dp_s == zero1
+    scatter_s = parts(two, SMALL, software=shown).dp_s - zero1
+    byte = 4.0 * params_count(SMALL)
+    assert scatter_s == pytest.approx(reduce_scatter_s(MACHINE.fabric, byte, 64, 8))
+
+
+def test_selective_recomputation_counts_where_scores_are_stored_otherwise() -> None:
+    layout = BASE._replace(recompute=Recompute.SELECTIVE)
+    plain = flop_per_token(MODEL, 8192)
+    assert executed_flop_per_token(MODEL, layout) == plain
+    scores = MODEL.layers * attention_flop_per_token(MODEL, 8192) / 3
+    assert executed_flop_per_token(MODEL, layout, flash=False) == pytest.approx(plain + scores)
 
 
 def test_times_of_the_simulation_are_at_the_highest_clock() -> None:

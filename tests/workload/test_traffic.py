@@ -3,7 +3,7 @@
 import pytest
 
 from dcsim import catalog
-from dcsim.workload.layout import Layout, Recompute, Sharding
+from dcsim.workload.layout import Layout, Recompute, Schedule, Sharding
 from dcsim.workload.machine import law_of, software_of
 from dcsim.workload.model import dense, params_count
 from dcsim.workload.traffic import traffic
@@ -45,7 +45,8 @@ def test_each_chunk_passes_a_micro_batch_on_and_its_gradient_back(software):
     [
         (Sharding.NONE, 8.0),
         (Sharding.ZERO1, 6.0),
-        (Sharding.ZERO3, 2 * 8.0),  # of each of two micro-batches
+        (Sharding.ZERO2, 2 * 4.0 + 2.0),  # of each of two micro-batches
+        (Sharding.ZERO3, 2 * 8.0),
     ],
 )
 def test_gradients_are_reduced_once_and_sharded_weights_gathered(
@@ -58,3 +59,21 @@ def test_gradients_are_reduced_once_and_sharded_weights_gathered(
 def test_a_ring_passes_on_keys_and_values_and_takes_their_gradients_back(software):
     sent = traffic(SHAPE, layout(cp=2), software)
     assert sent.cp_byte == pytest.approx(16 * 8 * 3 * 2 * SEQUENCE_BYTE / 2)
+    again = traffic(SHAPE, layout(cp=2, recompute=Recompute.FULL), software)
+    assert again.cp_byte / sent.cp_byte == pytest.approx(4 / 3)
+
+
+def test_tokens_go_to_their_experts_and_back_and_once_more_with_full_recomputation(software):
+    shape = SHAPE._replace(experts=8, top_k=2, expert_ffn=4096)
+    sent = traffic(shape, layout(dp=4, ep=4), software)
+    assert sent.ep_byte == pytest.approx(4 * 8 * 4 * 2 * SEQUENCE_BYTE * 3 / 4)
+    again = traffic(shape, layout(dp=4, ep=4, recompute=Recompute.FULL), software)
+    assert again.ep_byte / sent.ep_byte == pytest.approx(6 / 4)
+
+
+def test_dualpipe_reduces_the_gradients_of_two_stages(software):
+    plain, dual = (
+        traffic(SHAPE, layout(dp=8, pp=2, global_batch=64, schedule=schedule), software)
+        for schedule in (Schedule.ONE_F_ONE_B, Schedule.DUALPIPE)
+    )
+    assert dual.dp_byte == 2 * plain.dp_byte
