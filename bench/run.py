@@ -1,7 +1,7 @@
 """Print one table of ratios: the kernels beside C and numpy, whole runs beside their limits.
 
-`python -m bench.run` measures all; names of parts (`step small main growth share estimates`)
-measure those.
+`python -m bench.run` measures all; names of parts (`step small main reading growth share
+estimates`) measure those.
 Exits 1 when a ratio is above what it may be; a count or a digest that differs is an error.
 """
 
@@ -15,6 +15,7 @@ PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "step": step.rows,
     "small": whole.small_rows,
     "main": whole.main_rows,
+    "reading": whole.reading_rows,
     "growth": whole.growth_rows,
     "share": share.rows,
     "estimates": estimates.rows,

@@ -59,5 +59,5 @@ def wall_s(*overrides: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         began_s = time.perf_counter()
         scenario = load(ROOT / MAIN, overrides)
-        simulate(scenario, out=Path(folder) / "run", threads=2, progress=False)
+        simulate(scenario, out=Path(folder) / "run", threads=2, report=False)
         return time.perf_counter() - began_s

@@ -31,6 +31,8 @@ TRACES_MOST_MB = 600.0
 FIRST_MOST_S = 0.8
 HELP_MOST_S = 0.15
 GROWTH_MOST = 1.4
+REPORT_MOST_S, READ_MOST_S = 10.0, 2.0
+READ_MOST_MB, PAGE_MOST_MB = 1000.0, 3.0
 COUNTS = ("instants", "events", "stops", "evaluations")
 
 
@@ -52,7 +54,7 @@ def run(scenario: str, threads_count: int, *overrides: str) -> Outcome:
     """Run the command in a process of its own, into a folder that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        command = [DCSIM, "run", scenario, "--quiet", "--out", str(out)]
+        command = [DCSIM, "run", scenario, "--quiet", "--no-report", "--out", str(out)]
         command += ["--threads", str(threads_count)]
         for override in overrides:
             command += ["--set", override]
@@ -82,6 +84,29 @@ def small_rows() -> Iterator[Row]:
     assert all(other.counts == runs[0].counts for other in runs)
     wall_s = min(outcome.wall_s for outcome in runs)
     yield Row("first.yaml, warm", wall_s, "s", "limit", FIRST_MOST_S, 1.0)
+
+
+def reading_rows() -> Iterator[Row]:
+    """What follows the main run: accounts and page, the story of a thing, a comparison."""
+    with tempfile.TemporaryDirectory() as folder:
+        one, other = (str(Path(folder) / name) for name in ("one", "other"))
+        measured([DCSIM, "run", MAIN, "--quiet", "--no-report", "--out", one])
+        inputs = str(Path(one) / "inputs.arrow")
+        low = "jobs.0.train.recovery={preset: warm-spare, level: low}"
+        measured([DCSIM, "run", MAIN, "--quiet", "--inputs", inputs, "--set", low, "--out", other])
+        for words, most_s in (
+            (["report", one, "--quiet"], REPORT_MOST_S),
+            (["why", one, "dallas/cdu/3"], READ_MOST_S),
+            (["why", one, "llama3-405b"], READ_MOST_S),
+            (["compare", one, other], READ_MOST_S),
+            (["check", MAIN], READ_MOST_S),
+        ):
+            wall_s, memory_mb = min(measured([DCSIM, *words]) for _ in range(2))
+            what = f"dcsim {words[0]}"
+            yield Row(what, wall_s, "s", "limit", most_s, 1.0)
+            yield Row(f"{what}, memory", memory_mb, "MB", "limit", READ_MOST_MB, 1.0)
+        page_mb = (Path(one) / "report.html").stat().st_size / MEGABYTE
+        yield Row("report.html", page_mb, "MB", "limit", PAGE_MOST_MB, 1.0)
 
 
 def main_rows() -> Iterator[Row]:

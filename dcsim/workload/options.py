@@ -141,5 +141,6 @@ def read(option: Option, text: str) -> Value:
         return text
     is_plain = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
     if not is_plain or not 1 <= int(text) <= MOST_COUNT:
-        raise InputError(f"{text[:_MOST_DIGITS]!r}: allowed a whole number from 1 to {MOST_COUNT:,}")
+        shown = repr(text[:_MOST_DIGITS])
+        raise InputError(f"{shown}: allowed a whole number from 1 to {MOST_COUNT:,}")
     return int(text)

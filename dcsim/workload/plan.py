@@ -58,7 +58,8 @@ def ranked(
     *options* are those of `dcsim.workload.options`; what they fix is not varied. With *tokens* each
     has its days, and with *target_days* only those that meet it are kept, on fewer GPUs too.
     """
-    system_named(*(options.get(name, BY_NAME[name].default) for name in SYSTEM))
+    system: list[Any] = [options.get(name, BY_NAME[name].default) for name in SYSTEM]
+    system_named(*system)
     gpus = int(options["gpus"])
     halvings = _HALVINGS if target_days is not None else 0
     counts = [gpus >> k for k in range(halvings + 1) if gpus >> k and gpus % (1 << k) == 0]
