@@ -213,7 +213,8 @@ def simulate(
             show=show,
             dtype=dtype,
         )
-    summary = write_summary(outcome.folder)
+    run = Run(outcome.folder)
+    summary = write_summary(run)
     if ranges and outcome.status == "done":
         simulate_range(
             scenario,
@@ -224,8 +225,8 @@ def simulate(
             took_s=wall_s() - begin_s,
             progress=progress,
         )
-        summary = write_summary(outcome.folder)
-    run = Run(outcome.folder)
+        run = Run(outcome.folder)
+        summary = write_summary(run)
     if report:
         from dcsim.report.page import write_page
 

@@ -158,7 +158,7 @@ def run(
     elif not quiet:
         from dcsim.report import terminal
 
-        terminal.show(result.folder)
+        terminal.show(result)
     if result.status == "interrupted":
         return _complain(INTERRUPTED, f"interrupted, what was simulated lies in {result.folder}")
     if ranges and not all(variation["values"] for variation in result.summary["range"]):

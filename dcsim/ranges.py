@@ -16,6 +16,7 @@ from dcsim.processes.cast import Models
 from dcsim.report.progress import announce
 from dcsim.report.progress import progress as progress_line
 from dcsim.scenario import Levels, Scenario, varied
+from dcsim.trace import Run
 from dcsim.world import sources_of
 
 GROUPS = ("recovery", *Levels.model_fields)
@@ -69,7 +70,7 @@ def simulate_range(
                 show=show,
                 dtype=dtype,
             )
-        write_summary(outcome.folder)
+        write_summary(Run(outcome.folder))
         if outcome.status != "done":
             return
 

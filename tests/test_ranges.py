@@ -188,7 +188,7 @@ def test_every_end_meets_the_failures_of_the_run_and_none_of_its_own(pair, tmp_p
 
 def test_account_is_given_again(pair):
     _, result = pair
-    assert write_summary(result.folder).as_dict() == result.summary
+    assert write_summary(Run(result.folder)).as_dict() == result.summary
 
 
 def test_an_interrupted_range_leaves_the_run_whole(tmp_path):
@@ -240,7 +240,7 @@ def test_a_model_of_ones_own_is_in_every_run_and_a_fault_leaves_the_run_whole(tm
         simulate(small(1), out=folder, models=models, ranges=True)
     assert Run(folder).status == "done"
     assert Run(folder / "range" / "node-low").status == "done"
-    summary = write_summary(folder)
+    summary = write_summary(Run(folder))
     assert summary.metrics["goodput_frac"].value > 0.9
     assert summary.metrics["goodput_frac"].low is None
 

@@ -259,5 +259,5 @@ def test_killed_at_any_moment_a_run_reads_to_its_last_flush(tmp_path, moment):
         process.communicate()
     found = check_readable(tmp_path / "run")
     assert found.status == "running"
-    write_summary(found.folder)
+    write_summary(Run(found.folder))
     assert json.loads((found.folder / "summary.json").read_text())["goodput_frac"]

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from dcsim.accounting.causes import Cause, interruption_causes
 from dcsim.accounting.losses import Largest, largest, losses
 from dcsim.accounting.metrics import DEFINITIONS
+from dcsim.accounting.once import once
 from dcsim.accounting.plant import Plant, read_plant
 from dcsim.accounting.ranges import Values, Variation, bounds, read_variations
 from dcsim.accounting.segments import Array, Jobs, Segments, read_jobs, read_segments
@@ -84,6 +84,7 @@ class _Work(NamedTuple):
     mtbf_s: float | None = None
 
 
+@once
 def summarise(run: Run) -> Summary:
     """Read a run folder and account for it.
 
@@ -124,11 +125,11 @@ def _values(
     }
 
 
-def write_summary(folder: Path) -> Summary:
-    """Summarise the run in *folder* and write its `summary.json`; raises as `summarise`."""
-    summary = summarise(Run(folder))
+def write_summary(run: Run) -> Summary:
+    """Summarise *run* and write its `summary.json`; raises as `summarise`."""
+    summary = summarise(run)
     text = json.dumps(summary.as_dict(), indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / "summary.json", text)
+    write_atomically(run.folder / "summary.json", text)
     return summary
 
 

@@ -22,12 +22,13 @@ def report(folder: Path, as_json: bool, quiet: bool) -> int:
     from dcsim.report.page import write_page
     from dcsim.trace import Run
 
-    summary = write_summary(folder)
-    write_page(Run(folder), summary)
+    run = Run(folder)
+    summary = write_summary(run)
+    write_page(run, summary)
     if as_json:
         click.echo(json.dumps(summary.as_dict(), indent=2))
     elif not quiet:
         from dcsim.report import terminal
 
-        terminal.show(folder)
+        terminal.show(run)
     return 0

@@ -1,7 +1,6 @@
 """The summary of a run on one screen: a sentence, numbers, the waterfall with causes, warnings."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from textwrap import wrap
 
 from rich.console import Console
@@ -45,9 +44,8 @@ _GAP = 2
 REPORT = "report.html"
 
 
-def show(folder: Path) -> None:
-    """Print the summary of the run in *folder* on stdout; raises as `summarise`."""
-    run = Run(folder)
+def show(run: Run) -> None:
+    """Print the summary of *run* on stdout; raises as `summarise`."""
     print_summary(run, summarise(run), Console())
 
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dcsim.errors import InputError
 from dcsim.trace.schema import DTYPES, Column, Table
@@ -84,7 +83,7 @@ def numbers_of(values: pa.Array) -> Array:
 
 def _value_fault(column: Column, values: pa.Array, limits: Limits) -> Fault:
     if values.null_count and not column.nullable:
-        return pc.index(pc.is_null(values), value=True).as_py(), "is empty"
+        return values.is_null().to_pylist().index(True), "is empty"
     if column.name in _JSON:
         return _json_fault(values)
     if column.type not in DTYPES:

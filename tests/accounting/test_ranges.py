@@ -65,13 +65,13 @@ def test_what_a_level_leaves_as_it_is_moves_nothing(tmp_path):
 
 def test_each_effect_is_kept_and_account_is_given_again_from_the_folders(tmp_path):
     run = ranged(tmp_path, {"gpu": ((900, 90.0), (1040, 130.0))})
-    write_summary(run.folder)
+    write_summary(Run(run.folder))
     first = json.loads((run.folder / "summary.json").read_text())
     assert [(v["group"], v["level"]) for v in first["range"]] == [("gpu", "low"), ("gpu", "high")]
     assert first["range"][0]["values"]["tokens_count"] == 9e8
     for summary in run.folder.glob("range/*/summary.json"):
         summary.unlink()
-    write_summary(run.folder)
+    write_summary(Run(run.folder))
     assert json.loads((run.folder / "summary.json").read_text()) == first
 
 

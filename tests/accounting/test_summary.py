@@ -157,7 +157,7 @@ def test_every_metric_is_there_with_a_unit(tmp_path):
 
 def test_summary_json_holds_the_summary(tmp_path):
     run = day_with_a_failure(tmp_path)
-    summary = write_summary(run.folder)
+    summary = write_summary(Run(run.folder))
     read = json.loads((run.folder / "summary.json").read_text())
     assert read == summary.as_dict() == summarise(run).as_dict()
     assert list(read)[: len(METRICS)] == list(METRICS)

@@ -8,7 +8,7 @@ import pytest
 from dcsim.accounting import write_summary
 from dcsim.errors import InputError
 from dcsim.report.folders import check_removable, entries, lines, remove, size_byte
-from dcsim.trace import create_run_folder
+from dcsim.trace import Run, create_run_folder
 from tests.accounting.handmade import Job, running, write_run
 from tests.trace.test_run_folder import ASKED
 
@@ -21,7 +21,7 @@ def shelf(tmp_path: Path) -> Path:
     done = write_run(
         tmp_path / "a-done", end_h=2, jobs=[Job(16)], segments=[running(0, 2, 16, 10)]
     ).folder
-    write_summary(done)
+    write_summary(Run(done))
     made = create_run_folder(**ASKED, out=tmp_path / "b-killed")
     made.mark("running")
     (tmp_path / "c-damaged").mkdir()

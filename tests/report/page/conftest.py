@@ -15,7 +15,7 @@ FIRST = ROOT / "scenarios" / "first.yaml"
 
 def page_of(folder: Path) -> str:
     """Account for a run, write its page and return it."""
-    return write_page(Run(folder), write_summary(folder)).read_text(encoding="utf-8")
+    return write_page(Run(folder), write_summary(Run(folder))).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
