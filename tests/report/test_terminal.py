@@ -102,7 +102,7 @@ def test_no_colour_and_no_trailing_space_in_a_pipe(tmp_path):
 
 def test_a_terminal_without_utf_8_gets_plain_bars(tmp_path):
     run = full_day(tmp_path)
-    code = "import sys; from pathlib import Path; from dcsim.report.terminal import show; from dcsim.trace import Run; show(Run(Path(sys.argv[1])))"
+    code = "import sys; from dcsim import Run; Run(sys.argv[1]).show()"
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(
         [sys.executable, "-c", code, str(run.folder)], capture_output=True, env=environment
