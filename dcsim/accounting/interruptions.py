@@ -62,6 +62,24 @@ def interruptions(run: Run) -> list[Interruption]:
     return found
 
 
+def stops(found: list[Interruption]) -> list[Interruption]:
+    """The same with one stop of a job where planned work takes several of its nodes at once."""
+    whole: dict[tuple[int, ...], Interruption] = {}
+    for one in found:
+        key = (one.event_id,) if one.unexpected else (one.job_id, one.t_ns)
+        first = whole.get(key)
+        if first is None:
+            whole[key] = one
+            continue
+        whole[key] = first._replace(
+            until_ns=max(first.until_ns, one.until_ns),
+            lost_steps=first.lost_steps + one.lost_steps,
+            lost_gpu_s=first.lost_gpu_s + one.lost_gpu_s,
+            share=first.share + one.share,
+        )
+    return list(whole.values())
+
+
 def _costs(run: Run, rows: Array) -> tuple[list[int], list[int], list[int]]:
     """End [ns], GPU-ns and FLOP-ns of each of these interruptions."""
     jobs, segments, events = read_jobs(run), read_segments(run), read_events(run)

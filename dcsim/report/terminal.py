@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.text import Text
 
 from dcsim.accounting import PUBLISHED_GPUS_COUNT, Metric, Summary, summarise
+from dcsim.accounting.causes import MODEL
 from dcsim.accounting.losses import Loss
 from dcsim.report.words import (
-    CAUSES,
     COLOURS,
-    LOSS_CAUSES,
     bar,
+    cause_words,
     clock,
     interval_of,
     percent,
@@ -85,13 +85,18 @@ def _waterfall(summary: Summary, width: int, *, utf: bool) -> list[Text]:
 
 
 def _because(causes: Sequence[Loss], room: int) -> str:
-    """As many causes of a loss as there is room for."""
-    if len(causes) == 1:
-        return LOSS_CAUSES.get(causes[0].cause, causes[0].cause)[:room]
-    text = ""
+    """As many causes of a loss as there is room for; nothing where no event caused it."""
+    shares: dict[str, float] = {}
     for loss in causes:
+        if loss.cause != MODEL:
+            words = cause_words(loss.cause)
+            shares[words] = shares.get(words, 0.0) + loss.share
+    if len(causes) == 1:
+        return "".join(shares)[:room]
+    text = ""
+    for words, share in shares.items():
         longer = f"{text}, " if text else ""
-        longer += f"{LOSS_CAUSES.get(loss.cause, loss.cause)} {percent(loss.share)}"
+        longer += f"{words} {percent(share)}"
         if len(longer) > room:
             break
         text = longer
@@ -132,7 +137,7 @@ def _caption(summary: Summary) -> str:
 
 def _causes(summary: Summary, width: int) -> str:
     """What interrupted jobs, as many causes as there is room for."""
-    causes = [(CAUSES.get(name, name), value) for name, value in summary.interruption_causes]
+    causes = [(cause_words(name), value) for name, value in summary.interruption_causes]
     if not causes:
         return "What broke: nothing that interrupted a job"
     for shown in range(len(causes), 0, -1):

@@ -61,8 +61,28 @@ _DAY_NS = 86_400 * 10**9
 _HOUR_NS = 3600 * 10**9
 _HOURS_MAX = 48
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-CAUSES = {"fault": "scripted fault"}
-LOSS_CAUSES = {"model": "no event", "no job": "unused"}
+CAUSES = {
+    "fault": "scripted fault",
+    "fail": "failure",
+    "down": "loss of a thing",
+    "hot": "heat",
+    "power": "no power",
+    "rails": "no network",
+    "repair": "repair",
+    "shutdown": "heat",
+    "depleted": "empty batteries",
+    "job_interrupted": "not recorded",
+    "job_rollback": "not recorded",
+    "job_resumed": "not recorded",
+    "unknown": "not recorded",
+}
+"""Words for causes that are neither a class of failures nor words already."""
+LOSS_CAUSES = CAUSES | {"model": "no event", "no job": "unused"}
+
+
+def cause_words(name: str) -> str:
+    """The cause of a loss or a stop as words; classes of failures keep their names."""
+    return LOSS_CAUSES.get(name, name.replace("_", " "))
 
 
 def sentence(run: Run, summary: Summary) -> str:

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from dcsim.accounting import summarise
-from dcsim.accounting.interruptions import interruptions
+from dcsim.accounting.interruptions import interruptions, stops
 from dcsim.accounting.waits import waits
 from tests.accounting.handmade import HOUR_NS, Event, Job, Segment, Site, running, write_run
 from tests.accounting.storms import storm
@@ -38,7 +38,8 @@ def twice(folder, **parts):
 
 
 def test_what_each_interruption_cost(tmp_path):
-    first, second, planned = interruptions(twice(tmp_path / "run"))
+    first, second, planned = found = interruptions(twice(tmp_path / "run"))
+    assert stops(found) == found
     assert (first.event_id, first.t_ns, first.until_ns) == (1, HOUR_NS, 1.5 * HOUR_NS)
     assert (first.job, first.cause, first.component) == ("job-0", "gpu", "gpu")
     assert (first.thing, first.unexpected, first.lost_steps) == ("site-0/gpu/3", True, 25)
@@ -48,6 +49,29 @@ def test_what_each_interruption_cost(tmp_path):
     assert second.lost_gpu_s == 16 * 3600 * 1.5
     assert (planned.cause, planned.thing, planned.unexpected) == ("planned work", "site-0", False)
     assert (planned.until_ns, planned.share) == (5 * HOUR_NS, 1 / 10)
+
+
+def test_planned_work_on_several_nodes_stops_a_job_once(tmp_path):
+    events = [
+        Event(1, "maintenance", thing="node", job=-1),
+        *(Event(1, "down", thing="node", row=row, cause=0, job=-1) for row in range(3)),
+        *(Event(1, "job_interrupted", value=0, cause=down) for down in (1, 2, 3)),
+        Event(3, "maintenance", thing="node", job=-1),
+        Event(3, "job_interrupted", value=0, cause=7),
+    ]
+    segments = [
+        running(0, 1, 16, 100),
+        Segment(1, 2, "maintenance", 16, cause=6),
+        running(2, 3, 16, 100, cause=6),
+        Segment(3, 3.5, "maintenance", 16, cause=8),
+        running(3.5, 5, 16, 100, cause=8),
+    ]
+    found = interruptions(twice(tmp_path / "run", events=events, segments=segments))
+    assert len(found) == 4
+    first, second = stops(found)
+    assert (first.event_id, first.t_ns, first.until_ns) == (4, HOUR_NS, 2 * HOUR_NS)
+    assert (first.lost_gpu_s, first.share) == (16 * 3600, 1 / 10)
+    assert (second.t_ns, second.until_ns) == (3 * HOUR_NS, 3.5 * HOUR_NS)
 
 
 def test_one_that_the_end_cut_short_has_no_length(tmp_path):

@@ -10,7 +10,7 @@ from rich.console import Console
 from dcsim.accounting import summarise
 from dcsim.accounting.waterfall import WATERFALL
 from dcsim.report import print_summary, sentence
-from dcsim.report.words import COLOURS, LOSS_CAUSES, clock
+from dcsim.report.words import COLOURS, cause_words, clock
 from tests.accounting.handmade import HOUR_NS, Event, Job, Segment, Site, running, write_run
 from tests.accounting.test_ranges import ranged
 from tests.accounting.test_summary import day_with_a_failure
@@ -80,11 +80,51 @@ def test_the_five_largest_losses_name_their_causes(tmp_path):
         for place in summary.losses:
             words = place.place.replace("_", " ").replace("gpu", "GPU")
             line = next(line for line in lines if line.startswith(words))
-            known = [LOSS_CAUSES.get(loss.cause, loss.cause) for loss in place.causes]
+            known = [cause_words(c.cause) for c in place.causes if c.cause != "model"]
             named = [cause for cause in known if cause in line[50:]]
             assert len(named) >= min(least, len(known)), line
     bars = [line for line in screen(run).splitlines() if "█" in line or "▏" in line]
-    assert len([line for line in bars if len(line) > 29 + BAR_COLUMNS]) == 5
+    named = [p for p in summary.losses if any(c.cause != "model" for c in p.causes)]
+    assert 0 < len(named) < 5
+    assert len([line for line in bars if len(line) > 29 + BAR_COLUMNS]) == len(named)
+
+
+def test_the_terminal_says_nothing_where_no_event_caused_a_loss(tmp_path):
+    text = screen(full_day(tmp_path))
+    assert "no event" not in text
+    assert "model" not in text
+
+
+def test_two_kinds_of_one_cause_are_named_once(tmp_path):
+    events = [
+        Event(1, "maintenance", thing="node", job=-1),
+        Event(1, "job_interrupted", value=0, cause=0),
+    ]
+    segments = [
+        running(0, 1, 16, 10),
+        Segment(1, 2, "maintenance", 16, cause=1),
+        Segment(2, 3, "evaluating", 16),
+        running(3, 4, 16, 10),
+    ]
+    parts = {"jobs": [Job(16)], "segments": segments, "events": events}
+    lines = screen(write_run(tmp_path / "run", end_h=4, **parts)).splitlines()
+    assert next(line for line in lines if line.startswith("maintenance")).endswith(
+        "planned work 50.0%"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("job_rollback", "not recorded"),
+        ("out_of_range", "out of range"),
+        ("hot", "heat"),
+        ("gpu-sram", "gpu-sram"),
+        ("no job", "unused"),
+    ],
+)
+def test_causes_are_words(name, words):
+    assert cause_words(name) == words
 
 
 def test_the_last_line_says_where_the_page_lies(tmp_path):

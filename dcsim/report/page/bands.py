@@ -19,7 +19,7 @@ from dcsim.accounting.interruptions import Interruption
 from dcsim.report.page.figures import TimeAxis
 from dcsim.report.page.reading import Reading
 from dcsim.report.page.section import Cell, Table, number, plain
-from dcsim.report.words import clock
+from dcsim.report.words import cause_words, clock
 
 DRAWN_MAX = 5000
 LISTED_MAX = 150
@@ -69,10 +69,11 @@ def lane(what: Interruption) -> str:
 
 def bands_of(reading: Reading) -> Bands:
     """The interruptions that cost most, in the order of time."""
-    found = sorted(reading.interruptions, key=lambda i: (-i.lost_gpu_s, i.event_id))[:DRAWN_MAX]
+    found = sorted(reading.interruptions, key=lambda i: (-i.lost_gpu_s, i.event_id))
+    found = found[: reading.at_most(DRAWN_MAX)]
     found.sort(key=lambda i: i.event_id)
     names = [name for name in LANES if name in {lane(i) for i in found}][::-1]
-    causes = list(dict.fromkeys(plain(i.cause) for i in found))
+    causes = list(dict.fromkeys(plain(cause_words(i.cause)) for i in found))
     jobs = list(dict.fromkeys(plain(i.job) for i in found))
     brief_ns = _BRIEF * reading.run.end_ns
     is_brief = [i.until_ns - i.t_ns < brief_ns for i in found]
@@ -106,7 +107,7 @@ def _source(
             "begin": np.array([i.t_ns / 1e6 for i in found]),
             "end": np.array([i.until_ns / 1e6 for i in found]),
             "lane": np.array([names.index(lane(i)) + 0.5 for i in found], np.float32),
-            "cause": np.array([cause_of[plain(i.cause)] for i in found], np.int16),
+            "cause": np.array([cause_of[plain(cause_words(i.cause))] for i in found], np.int16),
             "job": np.array([job_of[plain(i.job)] for i in found], np.int16),
             "took": np.array([(i.until_ns - i.t_ns) / 1e6 for i in found], np.float32),
             "cost": np.array([i.lost_gpu_s / 3600 for i in found], np.float32),
@@ -171,13 +172,14 @@ def lanes(bands: Bands, axis: TimeAxis) -> list[Any]:
 def interruption_table(reading: Reading) -> Table:
     """The interruptions that cost most, each with the command that tells its story."""
     found = sorted(reading.interruptions, key=lambda i: (-i.lost_gpu_s, i.event_id))
-    listed = found[:LISTED_MAX]
-    more = f"The {LISTED_MAX} that cost most of {len(found):,}; " if len(found) > LISTED_MAX else ""
+    listed = found[: reading.at_most(LISTED_MAX)]
+    is_whole = len(listed) == len(found)
+    more = "" if is_whole else f"The {len(listed)} that cost most of {len(found):,}; "
     rows = [
         (
             Cell(clock(i.t_ns), i.t_ns),
             i.job,
-            i.cause,
+            cause_words(i.cause),
             i.thing,
             "unexpected" if i.unexpected else "planned",
             Cell(clock(i.until_ns - i.t_ns), i.until_ns - i.t_ns),

@@ -41,6 +41,9 @@ def _temperature(reading: Reading) -> Section:
     if limit is not None:
         part = percent(above) if above else "none"
         answer += f"; {part} at or above {limit:.0f} °C, where clocks are cut"
+        most = reading.summary.metrics["gpu_temp_c_max"].value
+        if not above and most is not None and most >= limit:
+            answer += f", though between two rows a GPU reached {most:.0f} °C"
     plot = _bars(shares, "°C", PHYSICS, shares.size)
     if limit is not None and limit < plot.x_range.end:
         plot.add_layout(Span(location=limit, dimension="height", line_dash="dashed", tags=[INK]))

@@ -1,6 +1,7 @@
 """Puts a page together: text that stands at once, and plots that the browser draws from data."""
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from dcsim.report.page.figures import TimeAxis
 from dcsim.report.page.floor import floor
 from dcsim.report.page.headline import all_numbers, headline, waterfall
 from dcsim.report.page.network import network
-from dcsim.report.page.reading import Reading, read
+from dcsim.report.page.reading import Reading, read, with_detail
 from dcsim.report.page.section import Section, as_html, escaped
 from dcsim.report.page.sensitivity import sensitivity
 from dcsim.report.page.sources import again, scenario, sources
@@ -25,12 +26,22 @@ from dcsim.report.words import clock, sentence
 from dcsim.trace import Run, write_atomically
 
 NAME = "report.html"
+BYTES_MAX = 3_000_000
+"""A page is smaller than that: one that is not draws less."""
+_DETAILS = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 64)
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=[TGMk]\b)")
 
 
 def write_page(run: Run, summary: Summary) -> Path:
     """Write `report.html` into the folder of *run*; raises as `summarise`."""
     path = run.folder / NAME
-    write_atomically(path, page(read(run, summary)))
+    reading = read(run, summary)
+    text = page(reading)
+    for detail in _DETAILS:
+        if len(text.encode("utf-8")) < BYTES_MAX:
+            break
+        text = page(with_detail(reading, detail))
+    write_atomically(path, text)
     return path
 
 
@@ -43,7 +54,7 @@ def figures(run: Run, summary: Summary) -> dict[str, list[Any]]:
 def page(reading: Reading) -> str:
     """The whole page, with everything that it needs inside."""
     sections = _sections(reading)
-    title = sentence(reading.run, reading.summary)
+    title = _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", sentence(reading.run, reading.summary))
     name = escaped(reading.run.record.get("name", reading.run.folder.name))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -87,7 +87,8 @@ def _answer(total: Flows) -> str:
 
 def _electricity(total: Flows) -> Any:
     used, battery = _used_j(total), _j(total, "battery")
-    sources = {_METER: min(_j(total, "site"), used), "batteries": battery}
+    charged = max(-battery, 0.0)
+    sources = {_METER: _j(total, "site"), "batteries": battery}
     begins = [
         _box(name, 0, value, IDLE, used)
         for name, value in sources.items()
@@ -98,6 +99,8 @@ def _electricity(total: Flows) -> Any:
         for key, (name, colour) in _GROUPS.items()
         if _j(total, key) > 0
     ]
+    if charged > _SHOWN_LEAST * used:
+        groups.append(_box("into batteries", 1, charged, IDLE, used))
     ribbons, boxes = ribbons_between(begins, groups), [*begins, *groups]
     for key, (name, group, colour) in _ELEMENTS.items():
         value = _j(total, key)
@@ -161,8 +164,9 @@ def efficiency(reading: Reading, axis: TimeAxis) -> Section:
         return Section("pue", question, "Not recorded.", about, None, empty=why)
     t_ns, pue = hours["t_ns"], hours["pue"]
     edges = np.concatenate([[0], t_ns])
-    if t_ns.size > BINS_MAX:
-        edges = np.linspace(0, t_ns[-1], BINS_MAX + 1)
+    bins = reading.at_most(BINS_MAX)
+    if t_ns.size > bins:
+        edges = np.linspace(0, t_ns[-1], bins + 1)
     line = reduced(t_ns, pue, edges)
     low, high = float(np.nanmin(line.low)), float(np.nanmax(line.high))
     plot = axis.plot(150, Range1d(1.0, max(1 + (high - 1) * 1.25, 1.01)), y_label="PUE")
@@ -183,9 +187,21 @@ def efficiency(reading: Reading, axis: TimeAxis) -> Section:
     metric = reading.summary.metrics["pue"].value
     answer = f"PUE from {low:.2f} to {high:.2f} by the hour"
     if f"{low:.2f}" == f"{high:.2f}":
-        answer = f"PUE of {low:.2f} in every hour"
-    answer += f", {metric:.2f} over the run." if metric is not None else "."
+        answer = f"PUE of {low:.2f} in every hour."
+    else:
+        answer += f", {metric:.2f} over the run." if metric is not None else "."
+    answer += _water(reading)
     return Section("pue", question, answer, about, _days(reading), (plot,))
+
+
+def _water(reading: Reading) -> str:
+    """How much water it took, in a sentence."""
+    used = reading.summary.metrics["wue_l_per_kwh"].value
+    if used is None:
+        return ""
+    if not used:
+        return " No water was used: nothing here evaporates or drains any, so WUE is 0."
+    return f" WUE was {used:.3g} L for each kWh of IT."
 
 
 def _days(reading: Reading) -> Table:

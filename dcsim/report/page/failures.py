@@ -17,7 +17,7 @@ from dcsim.accounting.waits import Wait, waits
 from dcsim.report.page.figures import INK, percent_axis, source, styled
 from dcsim.report.page.reading import Reading
 from dcsim.report.page.section import Cell, Section, Table, count, number, plain
-from dcsim.report.words import FAILURE, IDLE, clock, rounded, words_of
+from dcsim.report.words import FAILURE, IDLE, cause_words, clock, rounded, words_of
 from dcsim.units import show
 
 _ROW_PX = 22
@@ -43,11 +43,12 @@ def failures(reading: Reading) -> list[Section]:
 def _classes(classes: list[FailureClass]) -> Section:
     question = "What broke, and how often against the preset?"
     if not classes:
-        why = "The scenario has no failures, and none came."
-        return Section("failures", question, "Nothing broke.", _ABOUT_CLASSES, None, empty=why)
+        why = "The scenario has no failures, and none came. Scripted faults do not count here."
+        answer = "Nothing broke by itself."
+        return Section("failures", question, answer, _ABOUT_CLASSES, None, empty=why)
     total = sum(one.count for one in classes)
     expected = [one.expected_count for one in classes if one.expected_count is not None]
-    answer = f"{total:,} failure{'s' * (total != 1)}" if total else "Nothing broke"
+    answer = f"{total:,} failure{'s' * (total != 1)}" if total else "Nothing broke by itself"
     if expected:
         answer += f" where the preset leads one to expect {_amount(sum(expected))}"
         answer += _outside(classes)
@@ -76,7 +77,7 @@ def _classes(classes: list[FailureClass]) -> Section:
         about=_ABOUT_CLASSES,
         table=Table("As a table", head, rows, note),
         figures=figures,
-        empty="Nothing broke, and in so little time nothing was likely to.",
+        empty="Nothing broke by itself, and in so little time nothing was likely to.",
     )
 
 
@@ -263,14 +264,14 @@ def waiting(reading: Reading) -> Section:
         found, key=lambda wait: (-wait.gpu_s, -wait.total_s, wait.job, wait.state, wait.cause)
     )
     top = ordered[0]
-    answer = f"{top.job} stood longest in {words_of(top.state)} ({top.cause}): "
+    answer = f"{top.job} stood longest in {words_of(top.state)} ({cause_words(top.cause)}): "
     answer += f"{show(top.total_s, 's')} in {top.count:,} stay{'s' * (top.count != 1)}"
     answer += f", {rounded(top.gpu_s / total)} of all GPU-time that stood still." if total else "."
     rows = [
         (
             wait.job,
             words_of(wait.state),
-            wait.cause,
+            cause_words(wait.cause),
             count(wait.count),
             Cell(clock(round(wait.total_s * 1e9)), wait.total_s),
             Cell(f"{wait.gpu_s / 3600:,.1f}", wait.gpu_s),
@@ -296,7 +297,10 @@ def waiting(reading: Reading) -> Section:
 def _wait_plot(shown: list[Wait], total: float) -> Any:
     several = len({wait.job for wait in shown}) > 1
     labels = _labels(
-        [f"{wait.job}: " * several + f"{words_of(wait.state)}, {wait.cause}" for wait in shown]
+        [
+            f"{wait.job}: " * several + f"{words_of(wait.state)}, {cause_words(wait.cause)}"
+            for wait in shown
+        ]
     )
     data = ColumnDataSource(
         {

@@ -26,6 +26,7 @@ _LEVELS = 250
 _ASPECT = 2.4
 _CELLS_WIDE = 24
 _GAP = 0.3
+_SAME_K = 0.1
 _COLUMNS = ("t_ns", "rack_id", "temp_c_max", "power_w")
 _QUESTION = "Which rack is worst?"
 _ABOUT = (
@@ -44,19 +45,22 @@ class Frames(NamedTuple):
     failures: Array
     """Failures up to the end of the frame."""
     length_ns: float
+    power_w_mean: Array
+    """Over all rows of each cell, shape (cells,)."""
 
 
 def floor(reading: Reading) -> Section:
     """The floor map with its slider."""
     racks = reading.run.columns("dim_rack")
-    frames = read_frames(reading.run, racks, reading.run.end_ns)
+    values = reading.at_most(_VALUES_MAX)
+    frames = read_frames(reading.run, racks, reading.run.end_ns, values)
     if frames is None:
         why = "No row of a rack was recorded before the run ended."
         return Section("floor", _QUESTION, "Not recorded.", _ABOUT, None, empty=why)
     return Section(
         key="floor",
         question=_QUESTION,
-        answer=_answer(racks, frames),
+        answer=_answer(racks, frames) + _hotter(reading, frames),
         about=_ABOUT,
         table=_table(racks, frames),
         figures=(_plot(racks, frames),),
@@ -64,34 +68,49 @@ def floor(reading: Reading) -> Section:
     )
 
 
-def read_frames(run: Run, racks: dict[str, Array], end_ns: int) -> Frames | None:
+def read_frames(run: Run, racks: dict[str, Array], end_ns: int, values_count: int) -> Frames | None:
     """Read the rows of racks as a stream into few frames; None if there are none."""
     racks_count = racks["rack_id"].size
     group = cell_racks(racks_count)
     cells = -(-racks_count // group)
     place = np.zeros(int(racks["rack_id"].max(initial=0)) + 1, np.int64)
     place[racks["rack_id"]] = np.arange(racks_count) // group
-    times = [np.unique(rows["t_ns"]) for rows in run.column_batches("rack", ("t_ns",))]
-    if not times or not cells:
+    batches = [np.unique(rows["t_ns"]) for rows in run.column_batches("rack", ("t_ns",))]
+    if not batches or not cells:
         return None
-    count_ = min(FRAMES_MAX, np.unique(np.concatenate(times)).size, max(1, _VALUES_MAX // cells))
+    times = np.unique(np.concatenate(batches))
+    speaks_ns = np.diff(times, prepend=0)  # a row of power is a mean since the one before
+    count_ = min(FRAMES_MAX, max(1, int((speaks_ns > 0).sum())), max(1, values_count // cells))
     length_ns = max(end_ns, 1) / count_
     hottest = np.full(count_ * cells, -np.inf)
-    power, rows_count = np.zeros(count_ * cells), np.zeros(count_ * cells)
+    energy, known_ns = np.zeros(count_ * cells), np.zeros(count_ * cells)
     for rows in run.column_batches("rack", _COLUMNS):
         frame = np.clip(np.ceil(rows["t_ns"] / length_ns).astype(np.int64) - 1, 0, count_ - 1)
         key = frame * cells + place[rows["rack_id"]]
         np.maximum.at(hottest, key, rows["temp_c_max"].astype(np.float64))
-        power += np.bincount(key, rows["power_w"], power.size)
-        rows_count += np.bincount(key, minlength=power.size)
+        length = speaks_ns[np.searchsorted(times, rows["t_ns"])]
+        energy += np.bincount(key, rows["power_w"] * length, energy.size)
+        known_ns += np.bincount(key, length, energy.size)
     shape = (count_, cells)
-    known = rows_count > 0
+    in_cell = np.bincount(np.arange(racks_count) // group)
     return Frames(
-        np.where(known, hottest, np.nan).reshape(shape),
-        np.where(known, power * group / np.maximum(rows_count, 1), np.nan).reshape(shape),
+        np.where(np.isfinite(hottest), hottest, np.nan).reshape(shape),
+        _mean_power(energy.reshape(shape), known_ns.reshape(shape), in_cell),
         _failures(run, racks, group, shape, length_ns),
         length_ns,
+        _mean_power(_by_cell(energy, shape), _by_cell(known_ns, shape), in_cell),
     )
+
+
+def _by_cell(sums: Array, shape: tuple[int, int]) -> Array:
+    """Sums over all frames."""
+    return np.asarray(sums.reshape(shape).sum(axis=0))
+
+
+def _mean_power(energy: Array, known_ns: Array, in_cell: Array) -> Array:
+    """Power of all racks in a cell; NaN where no row speaks for any time."""
+    mean = energy / np.where(known_ns > 0, known_ns, 1) * in_cell
+    return np.asarray(np.where(known_ns > 0, mean, np.nan))
 
 
 def cell_racks(racks_count: int) -> int:
@@ -231,9 +250,10 @@ def _controls(racks: dict[str, Array], frames: Frames) -> str:
 
 def _packed(values: Array, least: float = 1e-6) -> dict[str, Any]:
     """Values in one byte each: value = low + step x byte, 255 for nothing."""
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    step = max((high - low) / _LEVELS, least)
     known = np.isfinite(values)
+    seen = values[known] if known.any() else np.zeros(1)
+    low, high = float(seen.min()), float(seen.max())
+    step = max((high - low) / _LEVELS, least)
     levels = np.rint((np.where(known, values, low) - low) / step).clip(0, _LEVELS)
     levels = np.where(known, levels, _NOTHING).astype(np.uint8)
     text = base64.b64encode(levels.tobytes()).decode("ascii")
@@ -252,7 +272,8 @@ def _answer(racks: dict[str, Array], frames: Frames) -> str:
     frame, hot = divmod(int(np.nanargmax(frames.temp_c)), frames.temp_c.shape[1])
     at = clock(int(frame * frames.length_ns))
     hottest = frames.temp_c[frame, hot]
-    text = f"{names[hot]} had the hottest GPU, {hottest:.1f} °C in the frame from {at}"
+    text = f"Of what racks recorded, {names[hot]} had the hottest GPU, {hottest:.1f} °C in the "
+    text += f"frame from {at}"
     most = int(frames.failures[-1].argmax())
     if frames.failures[-1, most]:
         times = int(frames.failures[-1, most])
@@ -260,12 +281,20 @@ def _answer(racks: dict[str, Array], frames: Frames) -> str:
     return text + "."
 
 
+def _hotter(reading: Reading, frames: Frames) -> str:
+    """That a GPU was hotter between the instants when racks are recorded, if one was."""
+    most = reading.summary.metrics["gpu_temp_c_max"].value
+    if most is None or most < float(np.nanmax(frames.temp_c)) + _SAME_K:
+        return ""
+    return f" Between those instants a GPU reached {most:.1f} °C."
+
+
 def _table(racks: dict[str, Array], frames: Frames) -> Table:
     names = _names(racks, cell_racks(racks["rack_id"].size))
     group = cell_racks(racks["rack_id"].size)
     hottest = np.nan_to_num(np.fmax.reduce(frames.temp_c, axis=0), nan=-273.0)
     order = np.argsort(-hottest, kind="stable")[:_LISTED_MAX].tolist()
-    power = np.nanmean(frames.power_w, axis=0)
+    power = frames.power_w_mean
     rows = [
         (
             names[cell],

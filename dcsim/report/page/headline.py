@@ -7,7 +7,16 @@ from dcsim.accounting.parts import waterfall_by
 from dcsim.accounting.waterfall import PLACE_OF_STATE, Share
 from dcsim.report.page.reading import Reading
 from dcsim.report.page.section import Cell, Table, data_table, defined, escaped, number
-from dcsim.report.words import COLOURS, MEANINGS, meaning_of, percent, rounded, value_of, words_of
+from dcsim.report.words import (
+    COLOURS,
+    MEANINGS,
+    cause_words,
+    meaning_of,
+    percent,
+    rounded,
+    value_of,
+    words_of,
+)
 
 HEADLINE = {
     "goodput_frac": "goodput",
@@ -140,7 +149,7 @@ def _causes(reading: Reading) -> Table:
     rows = [
         (
             words_of(loss.place),
-            loss.cause,
+            cause_words(loss.cause),
             loss.component,
             loss.thing,
             Cell(f"{loss.count:,}", loss.count),

@@ -19,12 +19,24 @@ function paint() {
     }
 }
 
-// As many ticks as there is room for; on paper, plots are as wide as on the screen, and made smaller.
-const TICK_PX = 92, PAPER_PX = 648
+// As many ticks as there is room for; on paper, plots are as wide as on the screen, and made smaller:
+// text is as large as it takes to be read there.
+const TICK_PX = 92, PAPER_PX = 980, TEXT_PX = 12, TEXT_PX_MAX = 15, PAPER_TEXT_PX = 10.7
+function enlarge(width) {
+  const px = `${Math.min(TEXT_PX_MAX, Math.max(TEXT_PX, Math.ceil(PAPER_TEXT_PX * width / PAPER_PX)))}px`
+  const sizes = ["major_label_text_font_size", "axis_label_text_font_size", "text_font_size"]
+  for (const model of Bokeh.documents[0].all_models)
+    for (const name of sizes) {
+      const size = name in model.properties ? model[name] : null
+      if (size?.value ?? size) model.setv({[name]: px})
+    }
+}
+
 function fit() {
   const width = document.querySelector(".card").clientWidth - 36
   document.documentElement.style.setProperty("--plot-px", `${width}px`)
   document.documentElement.style.setProperty("--paper", Math.min(1, PAPER_PX / width))
+  enlarge(width)
   for (const [id, place] of Object.entries(roots)) {
     const plot = Bokeh.documents[0].get_model_by_id(id)
     const ticks = Math.max(2, Math.min(8, Math.floor(place.clientWidth / TICK_PX)))

@@ -5,15 +5,18 @@ from typing import NamedTuple
 import numpy as np
 
 from dcsim.accounting import Summary
-from dcsim.accounting.interruptions import Interruption, interruptions
+from dcsim.accounting.interruptions import Interruption, interruptions, stops
 from dcsim.accounting.segments import Array, Jobs, Segments, read_jobs, read_segments
 from dcsim.accounting.waterfall import WATERFALL, wall_time_by_place
-from dcsim.report.page.series import Instants, edges, instants
+from dcsim.report.page.series import BINS_MAX, Instants, edges, instants
 from dcsim.trace import Run
 
 
 class Reading(NamedTuple):
-    """A run, its summary, and what several sections need; `at_ns` are the edges of time bins."""
+    """A run, its summary, and what several sections need.
+
+    `at_ns` are the edges of time bins; `detail` is the part of what may be drawn that is.
+    """
 
     run: Run
     summary: Summary
@@ -23,6 +26,11 @@ class Reading(NamedTuple):
     interruptions: list[Interruption]
     instants: Instants
     at_ns: Array
+    detail: float = 1.0
+
+    def at_most(self, count: int) -> int:
+        """As many of *count* things as the detail of the page allows."""
+        return max(1, int(count * self.detail))
 
     @property
     def gpus(self) -> int:
@@ -41,10 +49,20 @@ def read(run: Run, summary: Summary) -> Reading:
         jobs=jobs,
         segments=segments,
         places_ns=wall_time_by_place(segments),
-        interruptions=interruptions(run),
+        interruptions=stops(interruptions(run)),
         instants=rows,
         at_ns=edges(times, run.end_ns),
     )
+
+
+def with_detail(reading: Reading, detail: float) -> Reading:
+    """The same reading, for a page that draws less."""
+    thinned = reading._replace(detail=detail)
+    bins = thinned.at_most(BINS_MAX)
+    if reading.at_ns.size > bins:
+        at_ns = np.linspace(0, int(reading.at_ns[-1]), bins + 1).astype(np.int64)
+        thinned = thinned._replace(at_ns=np.unique(at_ns))
+    return thinned
 
 
 def shares(reading: Reading) -> Array:

@@ -39,7 +39,8 @@ def _down(reading: Reading, axis: TimeAxis, bands: Bands) -> Section:
     found = reading.interruptions
     unexpected = [i for i in found if i.unexpected]
     figures = (_use(reading, axis, bands), *lanes(bands, axis))
-    drawn = f" The {DRAWN_MAX:,} that cost most are drawn." if len(found) > DRAWN_MAX else ""
+    most = reading.at_most(DRAWN_MAX)
+    drawn = f" The {most:,} that cost most are drawn." if len(found) > most else ""
     return Section(
         key="down",
         question="When was it down, and why?",
@@ -53,18 +54,20 @@ def _down(reading: Reading, axis: TimeAxis, bands: Bands) -> Section:
 
 
 def _down_answer(reading: Reading, unexpected: list[Interruption]) -> str:
-    planned = len(reading.interruptions) - len(unexpected)
-    begin = f"{planned:,} planned stops and no" if planned else "No"
+    planned = [i for i in reading.interruptions if not i.unexpected]
+    stops = f"{len(planned):,} planned stop{'s' * (len(planned) > 1)}"
+    besides = f" {stops} cost {rounded(sum(i.share for i in planned))}." if planned else ""
     if not unexpected:
-        return f"{begin} unexpected interruption in {length(reading.run.end_ns)}."
+        return f"No unexpected interruption in {length(reading.run.end_ns)}.{besides}"
     lost = rounded(sum(i.share for i in unexpected))
     stopped_ns = sorted(i.until_ns - i.t_ns for i in unexpected)
     median = clock(stopped_ns[len(stopped_ns) // 2])
     if len(unexpected) == 1:
-        return f"1 unexpected interruption; it took {median} and cost {lost} of the peak FLOPs."
+        one = f"1 unexpected interruption; it took {median} and cost {lost} of the peak FLOPs."
+        return one + besides
     return (
         f"{len(unexpected):,} unexpected interruptions; half of them took at most {median}, and in "
-        f"sum they cost {lost} of the peak FLOPs."
+        f"sum they cost {lost} of the peak FLOPs.{besides}"
     )
 
 
@@ -131,7 +134,7 @@ def _power(reading: Reading, axis: TimeAxis, bands: Bands) -> Section:
     answer = "No power was recorded."
     if mean is not None and most is not None:
         answer = f"{show(mean, 'W')} at the meter in the mean, {show(most, 'W')} at most"
-        answer += f"; {pue:.2f} W for each watt of IT." if pue is not None else "."
+        answer += f"; {pue:.2f} W were used for each watt of IT." if pue is not None else "."
     return Section("power", question, answer, about, line_table(at_ns, lines, "W"), (plot,))
 
 
@@ -164,7 +167,7 @@ def _heat(reading: Reading, axis: TimeAxis, bands: Bands) -> Section:
     if p50 is not None and p99 is not None and most is not None:
         answer = f"Half of the GPU-time below {p50:.0f} °C, 99% below {p99:.0f} °C; "
         answer += f"the hottest GPU reached {most:.0f} °C"
-        answer += f", where clocks are cut at {limit:.0f} °C." if limit else "."
+        answer += f"; clocks are cut at {limit:.0f} °C." if limit else "."
     return Section("heat", question, answer, about, line_table(at_ns, lines, "°C"), (plot,))
 
 

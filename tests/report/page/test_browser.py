@@ -191,6 +191,34 @@ def test_the_cursor_tells_what_an_interruption_was_and_cost(browser, dead):
         assert "GPU-hours" in shown, place
 
 
+def test_tooltips_are_as_dark_as_the_page(browser, dead):
+    colours = (
+        "const tip = document.querySelector('.bk-Tooltip'), style = getComputedStyle(tip)\n"
+        "return [style.backgroundColor, style.color,"
+        " getComputedStyle(document.querySelector('.card')).backgroundColor]"
+    )
+    shown = {}
+    for scheme in ("light", "dark"):
+        show(browser, dead, scheme=scheme)
+        assert tooltips(browser, "power-0")
+        shown[scheme] = browser.execute_script(colours)
+        assert shown[scheme][0] == shown[scheme][2]
+    assert shown["light"][0] != shown["dark"][0]
+    assert shown["light"][1] != shown["dark"][1]
+
+
+@pytest.mark.parametrize("width", [800, 1400, 1920])
+def test_text_in_plots_can_be_read_on_paper(browser, dead, width):
+    show(browser, dead, width)
+    sizes = browser.execute_script(
+        "const paper = getComputedStyle(document.documentElement).getPropertyValue('--paper')\n"
+        "return [...Bokeh.documents[0].all_models].filter(m => m.type.endsWith('Axis'))"
+        ".map(m => parseFloat(m.major_label_text_font_size) * paper)"
+    )
+    assert len(sizes) > 10
+    assert min(sizes) * 0.75 >= 8  # pt
+
+
 def test_hostile_text_runs_nothing(browser, tmp_path):
     folder = hostile_run(tmp_path / "run")
     page_of(folder)
