@@ -206,6 +206,14 @@ def test_counts_that_are_none_are_refused(wrong):
         estimate(**CASE | wrong)
 
 
+def test_reasons_of_a_table_are_left_out_where_nobody_asks():
+    columns = {"model": "llama3-8b", "gpus": 8, "tp": [1, 3, 2]}
+    told, silent = table(columns), table(columns, with_reasons=False)
+    assert [problem.row for problem in told.problems] == [1]
+    assert silent.problems == ()
+    assert silent.rows.tolist() == told.rows.tolist() == [0, 2]
+
+
 def test_columns_that_do_not_go_together_are_refused():
     with pytest.raises(InputError, match="the same number of rows, at least one: tp 2, pp 3"):
         table({"model": "llama3-8b", "tp": [1, 2], "pp": [1, 2, 4]})

@@ -216,6 +216,12 @@ def test_files_that_are_no_config(tmp_path: Path, content: bytes, message: str) 
         read_hf_config(path)
 
 
+def test_a_mark_of_the_byte_order_is_no_fault(tmp_path: Path) -> None:
+    path = written(tmp_path, CONFIGS["llama3-8b"])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_hf_config(path).shape["layers"] == 32
+
+
 def test_paths_that_are_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.json: no such file or directory"):
         read_hf_config(tmp_path / "absent.json")
