@@ -6,6 +6,7 @@ whole.
 """
 
 import io
+import os
 import signal
 import sys
 import traceback
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know every letter
+    if os.environ.get("COLUMNS") == "0":
+        del os.environ["COLUMNS"]  # not known, but Rich would print nothing
     try:
         with _broken_pipe(signal.SIG_DFL):
             status = commands.main(given or ["--help"], "dcsim", standalone_mode=False)

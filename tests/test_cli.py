@@ -231,3 +231,32 @@ def test_help_is_quick():
         for _ in range(3)
     ]
     assert min(float(run.stdout.split()[-1]) for run in runs) < 0.15
+
+
+def test_the_list_of_commands_cuts_nothing_off(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "..." not in run("--help")[1].partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("arguments", [["report", "a\n\x1b[31mb"], ["export", "run"]])
+def test_a_fault_is_one_printable_line(run, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.endswith("\n")
+    assert err[:-1].isprintable()
+
+
+def test_a_terminal_of_no_width_is_one_of_an_unknown_width(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+    assert "pdu-225kva" in run("catalog", "pdu")[1]
+
+
+def test_a_stream_that_lacks_a_letter_gets_its_code():
+    code = "from dcsim.cli import main; main(['validate'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "COLUMNS": "40"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -105,6 +105,13 @@ def test_runs_are_removed_at_once_with_yes(run, shelf):
     assert names(shelf) == ["b"]
 
 
+def test_a_run_of_two_names_is_removed_once(run, shelf):
+    Path("other").symlink_to("runs")
+    done = run("runs", "--remove", "other/a", "runs/a", "runs/b", "--yes")
+    assert done == (0, "removed other/a\nremoved runs/b\n", "")
+    assert names(shelf) == []
+
+
 def test_nothing_is_removed_if_one_may_not_be(run, shelf):
     made = create_run_folder(**ASKED, out=shelf / "c")
     code, out, err = run("runs", "--remove", "runs/a", "runs/c", "runs", "--yes")

@@ -7,7 +7,7 @@ is whole; until then it ends in `.part`.
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -84,8 +84,8 @@ def _unmake(part: Path, made: Sequence[Path]) -> None:
         shutil.rmtree(part)
     elif os.path.lexists(part):
         part.unlink()
-    for folder in made:
-        if folder.exists():
+    with suppress(OSError):  # a folder in which others write by now stays
+        for folder in made:
             folder.rmdir()
 
 

@@ -5,7 +5,7 @@ from textwrap import wrap
 from rich.console import Console
 from rich.text import Text
 
-WIDTH_MIN, WIDTH_MAX = 20, 100
+WIDTH_MAX = 100
 
 
 def say(
@@ -20,7 +20,7 @@ def say(
 ) -> None:
     """Print *head* and *text*; *first* goes before them, *indent* before each further line."""
     whole = first + printable(head) + printable(text)
-    width = max(min(console.width, WIDTH_MAX), WIDTH_MIN)
+    width = min(console.width, WIDTH_MAX)
     lines = wrap(whole, width, subsequent_indent=indent, break_on_hyphens=False)
     for number, line in enumerate(lines):
         shown = Text(line, style)

@@ -228,8 +228,9 @@ def test_runs_that_cannot_be_compared(tmp_path):
     assert len(error.value.messages) == 2
 
 
-def test_a_scenario_that_was_edited_into_nonsense(tmp_path):
-    runs = pair(tmp_path, {}, {"scenario": "{"})
+@pytest.mark.parametrize("text", ["{", "&a [*a]", "a: &a {b: *a}", "2024-99-99: 1"])
+def test_a_scenario_that_was_edited_into_nonsense(tmp_path, text):
+    runs = pair(tmp_path, {}, {"scenario": text})
     with pytest.raises(InputError, match=r"b/run.json: its scenario is not valid YAML"):
         compare(*runs)
 

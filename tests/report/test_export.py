@@ -191,3 +191,22 @@ def test_rows_are_told_as_they_go_by(day, tmp_path):
 def test_a_timeline_takes_no_tables(day):
     with pytest.raises(InputError, match="--table goes with parquet and csv"):
         export(day, "perfetto", tables=["site"])
+
+
+@pytest.mark.parametrize("to", ["csv", "perfetto"])
+@pytest.mark.parametrize("out", ["", ".", "/", "..", "new/.."])
+def test_a_name_that_is_none_is_refused(to, out, day, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="exists already"):
+        export(day, to, Path(out))
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_full_disk_is_named_with_what_it_has_no_room_for(day, tmp_path, monkeypatch):
+    def full(*_args):
+        raise OSError("Error writing bytes to file")
+
+    monkeypatch.setattr("dcsim.report.export._write_csv", full)
+    with pytest.raises(OSError, match="writing") as raised:
+        export(day, "csv", tmp_path / "made")
+    assert raised.value.filename == str(tmp_path / "made")

@@ -125,3 +125,22 @@ def test_what_may_not_be_removed(shelf, monkeypatch, name, message):
     with pytest.raises(InputError, match=message):
         check_removable(Path(f"{shelf}/{name}"))
     made.mark("failed")
+
+
+def test_the_runs_of_a_range_go_with_their_run_and_no_other(shelf):
+    folder = shelf / "a-done"
+    made = create_run_folder(**ASKED, out=folder / "range" / "gpu-low")
+    (folder / "range" / "range.json").write_text('{"runs": [{"group": "gpu", "level": "low"}]}')
+    with pytest.raises(InputError, match="is being written"):
+        check_removable(folder)
+    made.mark("failed")
+    check_removable(folder)
+    write_run(folder / "range" / "mine", end_h=1)
+    with pytest.raises(InputError, match=r"holds another run: .*/range/mine first"):
+        check_removable(folder)
+
+
+def test_a_name_does_not_rule_the_terminal(tmp_path):
+    write_run(tmp_path / "a\n\x1b[31m", end_h=1)
+    assert len(list(lines(entries(tmp_path)))) == 2
+    assert "\x1b" not in "".join(lines(entries(tmp_path)))

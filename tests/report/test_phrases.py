@@ -17,6 +17,7 @@ from tests.report.lab import MIN_NS
         ("12 d 03:14:07", (12 * 1440 + 194) * MIN_NS + 7 * 10**9),
         ("00:20:39.2", 20 * MIN_NS + 39_200_000_000),
         ("0 s", 0),
+        ("99999999999999 d 00:00:01", (99_999_999_999_999 * 86_400 + 1) * 10**9),
     ],
 )
 def test_instants_are_read_as_they_are_written(text, at_ns):
@@ -25,7 +26,7 @@ def test_instants_are_read_as_they_are_written(text, at_ns):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "3", "3 parsec", "-5 min", "1 h 3", "25:99:00", "nan s"]
+    "text", ["", "soon", "3", "3 parsec", "-5 min", "1 h 3", "25:99:00", "nan s", "1..2 s"]
 )
 def test_no_instants(text):
     with pytest.raises(InputError, match="--at "):

@@ -152,3 +152,8 @@ def test_a_pipe_gets_no_colour_and_a_terminal_no_controls():
     out = io.StringIO()
     say(Console(file=out, width=40), "head", " text\x1b[31m red")
     assert out.getvalue() == "head text\\x1b[31m red\n"
+
+
+def test_a_metric_and_a_table_are_found_without_their_topic():
+    assert reference.page(["pue"]) == reference.page(["metric", "pue"])
+    assert reference.page(["events"]) == reference.page(["trace", "events"])

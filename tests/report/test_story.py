@@ -127,6 +127,7 @@ def test_nothing_happened(tmp_path):
 
 def test_a_thing_that_the_trace_does_not_list(lab):
     assert "does not say how many coolers there are" in screen(story_of(lab, "lab/cooler/7"))
+    assert "does not say how many leaves there are" in screen(story_of(lab, "lab/leaf/0"))
 
 
 @pytest.mark.parametrize(

@@ -154,3 +154,15 @@ def test_a_run_is_being_written_until_its_process_is_gone(tmp_path):
     process.stdout.close()
     assert Run(tmp_path / "run").status == "running"
     assert not is_being_written(tmp_path / "run")
+
+
+def test_a_path_need_not_be_utf_8(run):
+    other = run.folder.with_name("raw\udcff")
+    run.folder.rename(other)
+    assert Run(other).columns("site")["t_ns"].size == 4
+
+
+def test_a_run_that_is_done_has_nothing_after_its_end(run):
+    run.record["end_ns"] = 5
+    with pytest.raises(InputError, match=r"site\.arrow: row 1: t_ns = .*: allowed 0\.\.5"):
+        run.table("site")

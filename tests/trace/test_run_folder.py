@@ -119,3 +119,26 @@ def test_the_end_of_a_killed_run_is_its_last_row(tmp_path):
     run = write_run(tmp_path / "b", end_h=3, jobs=[Job(16)], segments=[running(0, 1, 16, 1)])
     del run.record["end_ns"]
     assert run.end_ns == 3600 * 10**9
+
+
+def test_of_a_record_that_does_not_fit_nothing_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ScenarioError, match="cannot make this folder: No space left"):
+        create_run_folder(**ASKED, out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_may_write_one_text(tmp_path, monkeypatch):
+    path = tmp_path / "summary.json"
+    replace = os.replace
+
+    def other_first(part, target):
+        with monkeypatch.context() as other:
+            other.setattr(os, "getpid", lambda: 1)
+            other.setattr(os, "replace", replace)
+            write_atomically(path, "other")
+        replace(part, target)
+
+    monkeypatch.setattr(os, "replace", other_first)
+    write_atomically(path, "mine")
+    assert path.read_text() == "mine"
