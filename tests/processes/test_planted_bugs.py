@@ -17,6 +17,7 @@ JOBS, NODES, SCHEDULER = (
 )
 OUTSIDE, TABLE = "tests/processes/test_outside.py", "tests/processes/test_job_table.py"
 RUNS, DALY = "tests/metamorphic/test_runs.py", "tests/analytic/test_daly.py"
+SUMMARY = "tests/accounting/test_summary.py"
 
 # Module: (what is there, what is planted, file of the test, the test that must fail).
 PLANTED = {
@@ -117,10 +118,10 @@ PLANTED = {
         ),
     ],
     "accounting/waterfall": [
-        ("taken[0] += rest", "pass", SCHEDULER, "test_jobs_never_hold_more"),
+        ("[held[0] + rest, *held[1:]]", "held", SCHEDULER, "test_jobs_never_hold_more"),
     ],
     "accounting/segments": [
-        ("lost[segment] += taken", "pass", "tests/test_api.py", "goodput"),
+        ("weights=taken.steps", "weights=0 * taken.steps", SUMMARY, "test_rollbacks_take"),
     ],
     "inputs/failures": [
         ("mark_x < hazard[points.thing]", "mark_x < 1.0", RUNS, "test_a_doubled_hazard"),
