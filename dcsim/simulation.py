@@ -27,9 +27,9 @@ from dcsim.processes.targets import check_targets
 from dcsim.scenario import Scenario
 from dcsim.trace import RunFolder, TraceWriter, create_run_folder, trace_digest
 from dcsim.trace.run_folder import Status
+from dcsim.units import HOUR_NS
 from dcsim.world import World, build, sources_of, state_columns
 
-HOUR_NS = 3_600_000_000_000
 FLUSH_HOURS = 6
 
 Show = Callable[..., None]

@@ -15,6 +15,8 @@ _JOULE_PER_WH = 3600.0
 _SECOND_PER_MIN, _SECOND_PER_H, _SECOND_PER_D = 60.0, 3600.0, 86400.0
 _SECOND_PER_Y = 365 * _SECOND_PER_D
 
+HOUR_NS, DAY_NS = 3_600_000_000_000, 86_400_000_000_000
+
 DIMENSIONS: dict[str, dict[str, float]] = {
     "time": {
         "s": 1.0,

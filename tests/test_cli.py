@@ -20,18 +20,6 @@ SUMMARY = {"goodput_frac": {"value": 0.9, "unit": "1"}, "waterfall": []}
 
 
 @pytest.fixture
-def run(capsys):
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            cli.main(arguments)
-        return stop.value.code, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
 def simulated(monkeypatch):
     """Stand in for the simulation: records how it is called, and does `.effect`."""
     calls = SimpleNamespace(status="done", effect=lambda: None, shown=[])

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from dcsim import cli
 from dcsim.commands.folders import export, runs
 from dcsim.trace import create_run_folder
 from tests.accounting.handmade import write_run
@@ -21,18 +20,6 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in "ab":
         write_run(Path("runs") / name, end_h=1)
     return Path("runs")
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            cli.main(arguments)
-        return stop.value.code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 from dcsim.accounting.once import once
 from dcsim.accounting.segments import Array
 from dcsim.trace import Run
+from dcsim.units import DAY_NS, HOUR_NS
 
-HOUR_NS, DAY_NS = 3600 * 10**9, 86_400 * 10**9
 _J_PER_KWH = 3.6e6
 _HEAT = ("unit_heat", "other_heat", "dry_heat", "chilled_heat")
 

@@ -17,8 +17,8 @@ from dcsim.accounting.waterfall import (
     weigh,
 )
 from dcsim.trace import Run
+from dcsim.units import DAY_NS
 
-DAY_NS = 86_400 * 10**9
 _NOTHING = [0] * len(WATERFALL)
 
 

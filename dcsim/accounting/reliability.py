@@ -10,10 +10,10 @@ import yaml
 from dcsim import catalog
 from dcsim.accounting.causes import Events, read_events
 from dcsim.accounting.segments import Array
+from dcsim.catalog import YEAR_S
 from dcsim.errors import ScenarioError
 from dcsim.trace import Run
 
-YEAR_S = 365 * 86_400.0
 _COVERED = 0.9
 
 

@@ -15,13 +15,12 @@ from scipy import special
 
 from dcsim import catalog
 from dcsim.audit.finding import NOTE, OK, WARNING, Finding, Subject
-from dcsim.catalog import FailureClass
+from dcsim.catalog import YEAR_S, FailureClass
 from dcsim.scenario import Scenario
 from dcsim.units import show
 from dcsim.world import Site
 from dcsim.world.tables import F64
 
-YEAR_S = 365 * 86400.0
 SURE_FRAC = 0.95
 
 

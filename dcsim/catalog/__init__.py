@@ -7,12 +7,13 @@ Some numbers no model of dcsim reads (capacities of storage, other precisions, e
 climate): they say what the thing is, to tests, readers and models of your own.
 """
 
-from dcsim.catalog.failures import FailureClass, FailurePreset, failure_preset
+from dcsim.catalog.failures import YEAR_S, FailureClass, FailurePreset, failure_preset
 from dcsim.catalog.sheets import KINDS, LEVELS, Number, Sheet, names, sheet
 
 __all__ = [
     "KINDS",
     "LEVELS",
+    "YEAR_S",
     "FailureClass",
     "FailurePreset",
     "Number",

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from dcsim.catalog.sheets import Sheet, sheet
 
-_YEAR_S = 365 * 86400.0
+YEAR_S = 365 * 86_400.0
+"""The year of `FailureClass.per_year`."""
 _EXPOSED = {
     "gpu": "gpus_count",
     "node": "nodes_count",
@@ -51,7 +52,7 @@ def failure_preset(name: str) -> FailurePreset:
 
 def _failure_class(data: Sheet, row: Sheet, repairs: dict[str, Sheet]) -> FailureClass:
     component, action = row.text("component"), row.text("action")
-    exposure_years = data[_EXPOSED[component]] * data["window_s"] / _YEAR_S
+    exposure_years = data[_EXPOSED[component]] * data["window_s"] / YEAR_S
     median_s = sigma = 0.0
     if action == "replace":
         repair = repairs[row.text("repair")]

@@ -34,8 +34,8 @@ def why(folder: Path, thing: str, at: str | None, page: str | None, as_json: boo
     Example: dcsim why runs/mine dallas/cdu/3
     Example: dcsim why runs/mine llama3-405b --at "12 d 3 h"
     """
-    from dcsim.report.phrases import read_instant
-    from dcsim.report.story import show, story_of, write_story
+    from dcsim.report.stories.phrases import read_instant
+    from dcsim.report.stories.story import show, story_of, write_story
     from dcsim.trace import Run
 
     at_ns = None if at is None else read_instant(at)
@@ -66,9 +66,9 @@ def compare(folders: tuple[Path, ...], page: str | None, as_json: bool) -> int:
     \b
     Example: dcsim compare runs/as-is runs/warmer-water
     """
-    from dcsim.report.comparison import compare as compared
-    from dcsim.report.comparison import open_runs
-    from dcsim.report.comparison_shown import show, write_comparison
+    from dcsim.report.stories.comparison import compare as compared
+    from dcsim.report.stories.comparison import open_runs
+    from dcsim.report.stories.comparison_shown import show, write_comparison
 
     first, *others = open_runs(folders)
     comparisons = [compared(first, other) for other in others]

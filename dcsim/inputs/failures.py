@@ -14,14 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dcsim.catalog import FailureClass
+from dcsim.catalog import YEAR_S, FailureClass
 from dcsim.draws import Points, normals, poisson_points, uniforms
 from dcsim.inputs.records import NS_PER_S, PHASE_DRAWS_COUNT, Fail, Record
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-YEAR_S = 365 * 86400.0
 BLOCK_S = 10 * 86400.0
 _BLOCK_NS = int(BLOCK_S) * NS_PER_S
 _STRIP_POINTS_MOST = 50.0  # expected in a block: strips stop growing there

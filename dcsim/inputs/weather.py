@@ -20,6 +20,7 @@ from dcsim.inputs.epw import DAYS_PER_MONTH, HOURS_PER_YEAR, read_epw
 from dcsim.inputs.moist_air import wet_bulb_c
 from dcsim.inputs.records import NS_PER_S, Record, Weather
 from dcsim.scenario.weather import Weather as Asked
+from dcsim.units import HOUR_NS
 
 F64 = NDArray[np.float64]
 
@@ -27,7 +28,6 @@ CONSTANT_HUMIDITY_FRAC = 0.5  # of constant weather: a convention, not a measure
 CONSTANT_PRESSURE_PA = 101325.0
 
 _HOUR = datetime.timedelta(hours=1)
-_HOUR_NS = 3600 * NS_PER_S
 _DIGITS = 3  # of a degree: the wet bulb is no more exact
 _FEBRUARY = 2
 _FIRST_DAY = [sum(DAYS_PER_MONTH[:month]) for month in range(12)]
@@ -53,14 +53,14 @@ def draw_weather(
     year = _file(asked.epw) if asked.epw is not None else _climate(str(asked.climate), asked.day)
     full_hour = start.replace(minute=0, second=0, microsecond=0)
     into_ns = (start - full_hour) // datetime.timedelta(microseconds=1) * 1000
-    last = math.ceil((into_ns + duration_s * NS_PER_S) / _HOUR_NS)
+    last = math.ceil((into_ns + duration_s * NS_PER_S) / HOUR_NS)
     rows = [_row(full_hour + k * _HOUR) for k in range(last + 1)]
-    share = into_ns / _HOUR_NS
+    share = into_ns / HOUR_NS
     air = [values[rows] for values in year]
     for values in air:
         values[0] += share * (values[1] - values[0])
     return [
-        _record(max(0, k * _HOUR_NS - into_ns), site, dry_c, wet_c)
+        _record(max(0, k * HOUR_NS - into_ns), site, dry_c, wet_c)
         for k, (dry_c, wet_c) in enumerate(zip(*air, strict=True))
     ]
 

@@ -6,7 +6,7 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 from dcsim import catalog
-from dcsim.catalog import FailurePreset, Sheet
+from dcsim.catalog import YEAR_S, FailurePreset, Sheet
 from dcsim.inputs.records import ns
 from dcsim.scenario import Job, Scenario
 from dcsim.workload.checkpoint import (
@@ -16,7 +16,6 @@ from dcsim.workload.checkpoint import (
 )
 from dcsim.workload.model import Shape, params_count
 
-YEAR_S = 365 * 86400.0
 FLUID_STALL_S = 10.0
 """Shorter stalls are a share of the rate; longer ones are events with their drop in power."""
 AUTO_REMOTE_MAX_S = 3600.0

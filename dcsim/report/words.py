@@ -57,8 +57,6 @@ _PARTS = {1 / 4: "A quarter", 1 / 3: "A third", 1 / 2: "Half", 2 / 3: "Two third
 _ENDS = {"running": "Cut short", "interrupted": "Interrupted", "failed": "Failed"}
 _PART_TOLERANCE = 0.02
 _UNKNOWN = {"mtbf_s": "no failure"}
-_DAY_NS = 86_400 * 10**9
-_HOUR_NS = 3600 * 10**9
 _HOURS_MAX = 48
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 CAUSES = {
@@ -164,10 +162,10 @@ def words_of(name: str) -> str:
 
 def length(duration_ns: int) -> str:
     """A length of time: in whole days or some whole hours, or else as `clock` writes it."""
-    days, rest = divmod(duration_ns, _DAY_NS)
+    days, rest = divmod(duration_ns, units.DAY_NS)
     if days and not rest:
         return f"{days} d"
-    hours, rest = divmod(duration_ns, _HOUR_NS)
+    hours, rest = divmod(duration_ns, units.HOUR_NS)
     return f"{hours} h" if 0 < hours < _HOURS_MAX and not rest else clock(duration_ns)
 
 

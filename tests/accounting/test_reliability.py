@@ -2,8 +2,8 @@ import pytest
 from scipy import stats
 
 from dcsim.accounting import between_s
-from dcsim.accounting.reliability import YEAR_S, poisson_interval, reliability
-from dcsim.catalog import failure_preset
+from dcsim.accounting.reliability import poisson_interval, reliability
+from dcsim.catalog import YEAR_S, failure_preset
 from dcsim.scenario import loads
 from dcsim.world import build
 from tests.accounting.handmade import Event, Job, Site, write_run

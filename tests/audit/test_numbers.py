@@ -9,8 +9,8 @@ from scipy import integrate, stats
 from dcsim.api import simulate
 from dcsim.audit import audit, effort
 from dcsim.audit.jobs import Recovered, kept_frac, lost_s, recovered, times, waterfall_of
-from dcsim.audit.repairs import YEAR_S, backlog, mean_out_s, poisson_quantile
-from dcsim.catalog import FailureClass, failure_preset
+from dcsim.audit.repairs import backlog, mean_out_s, poisson_quantile
+from dcsim.catalog import YEAR_S, FailureClass, failure_preset
 from dcsim.processes.recovery import Tier
 from dcsim.scenario import load
 from dcsim.units import parse

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dcsim.catalog import FailureClass
-from dcsim.inputs.failures import BLOCK_S, YEAR_S, Things, draw_failures
+from dcsim.catalog import YEAR_S, FailureClass
+from dcsim.inputs.failures import BLOCK_S, Things, draw_failures
 from dcsim.inputs.records import Fail, Record
 
 GPU = FailureClass("hbm", "gpu", "replace", 0.8, 3e5, 1.5)

@@ -9,10 +9,10 @@ import numpy as np
 from dcsim.accounting.causes import Events
 from dcsim.accounting.chains import ENDS
 from dcsim.accounting.holders import Thing
-from dcsim.report.phrases import instant, lasted, plural
-from dcsim.report.stops import Stops
-from dcsim.report.telling import Chapter, Story, Table, Telling, tell
-from dcsim.report.warmth import warmth
+from dcsim.report.stories.phrases import instant, lasted, plural
+from dcsim.report.stories.stops import Stops
+from dcsim.report.stories.telling import Chapter, Story, Table, Telling, tell
+from dcsim.report.stories.warmth import warmth
 
 CHAPTERS_MAX = 5
 _BEGUN = ("fault", *ENDS)

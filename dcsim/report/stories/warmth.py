@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from dcsim.accounting.holders import Thing
-from dcsim.report.phrases import instant
-from dcsim.report.telling import Telling
+from dcsim.report.stories.phrases import instant
+from dcsim.report.stories.telling import Telling
 from dcsim.units import show
 
 

@@ -11,10 +11,10 @@ from dcsim.accounting.holders import Holders
 from dcsim.accounting.things import Names
 from dcsim.errors import InputError
 from dcsim.report.leaf import are_numbers, chain, heading, paragraph, printable, table, write_page
-from dcsim.report.phrases import Phrases, folded, instant
-from dcsim.report.story_of_job import story_of_job
-from dcsim.report.story_of_thing import story_of_thing
-from dcsim.report.telling import Step, Story, Table, Telling
+from dcsim.report.stories.of_job import story_of_job
+from dcsim.report.stories.of_thing import story_of_thing
+from dcsim.report.stories.phrases import Phrases, folded, instant
+from dcsim.report.stories.telling import Step, Story, Table, Telling
 from dcsim.trace import Run
 
 _WIDTH_MAX = 120

@@ -8,8 +8,8 @@ import numpy as np
 from dcsim.accounting.causes import Events, read_events
 from dcsim.accounting.interruptions import Interruption, interruptions
 from dcsim.accounting.segments import read_segments
-from dcsim.report.phrases import gpu_hours, lasted
-from dcsim.report.telling import Step
+from dcsim.report.stories.phrases import gpu_hours, lasted
+from dcsim.report.stories.telling import Step
 from dcsim.report.words import percent
 from dcsim.trace import Run
 

@@ -8,9 +8,9 @@ from dcsim.accounting.holders import Thing
 from dcsim.accounting.interruptions import Interruption
 from dcsim.accounting.parts import waterfall_by
 from dcsim.accounting.segments import read_jobs, read_segments
-from dcsim.report.phrases import counted, gpu_hours, instant, lasted, steps
-from dcsim.report.stops import Stops
-from dcsim.report.telling import Chapter, Story, Table, Telling, tell
+from dcsim.report.stories.phrases import counted, gpu_hours, instant, lasted, steps
+from dcsim.report.stories.stops import Stops
+from dcsim.report.stories.telling import Chapter, Story, Table, Telling, tell
 from dcsim.report.words import CAUSES, LOSSES, percent, words_of
 
 CHAPTERS_MAX = 5

@@ -3,8 +3,8 @@
 import pytest
 
 from dcsim.errors import InputError
-from dcsim.report.phrases import counted, folded, gpu_hours, instant, lasted, read_instant
-from tests.report.lab import MIN_NS
+from dcsim.report.stories.phrases import counted, folded, gpu_hours, instant, lasted, read_instant
+from tests.report.stories.lab import MIN_NS
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from dcsim.accounting.chains import ENDS, Alike, Chains
 from dcsim.accounting.holders import Holders
-from dcsim.report.phrases import Phrases
+from dcsim.report.stories.phrases import Phrases
 from dcsim.trace import Run
 
 

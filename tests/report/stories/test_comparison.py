@@ -16,12 +16,12 @@ from dcsim.accounting.pairing import course, instants
 from dcsim.errors import InputError
 from dcsim.inputs import records
 from dcsim.inputs.records import Record
-from dcsim.report.comparison import compare, open_runs
-from dcsim.report.comparison_shown import metrics, show, write_comparison
+from dcsim.report.stories.comparison import compare, open_runs
+from dcsim.report.stories.comparison_shown import metrics, show, write_comparison
 from dcsim.simulation import run as simulate
 from dcsim.trace import Run
 from tests.processes.stage import job, scenario, site
-from tests.report.lab import MIN_NS, Event, Segment, write_lab
+from tests.report.stories.lab import MIN_NS, Event, Segment, write_lab
 
 FAULT = {"effect": "down", "hit": "lab/cdu/0", "origin": "faults.0"}
 WEATHER = Record(0, "weather", "lab", '{"dry_bulb_c":20.0,"wet_bulb_c":10.0}')

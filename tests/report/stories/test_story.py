@@ -10,12 +10,12 @@ from rich.console import Console
 
 from dcsim import cli
 from dcsim.errors import InputError
-from dcsim.report.phrases import instant
-from dcsim.report.story import show, story_of, write_story
+from dcsim.report.stories.phrases import instant
+from dcsim.report.stories.story import show, story_of, write_story
 from dcsim.simulation import run as simulate
 from dcsim.trace import Run
 from tests.processes.stage import job, scenario
-from tests.report.lab import MIN_NS, Event, Segment, Warmth, write_lab
+from tests.report.stories.lab import MIN_NS, Event, Segment, Warmth, write_lab
 
 HOT = {"reason": "hot"}
 DOWN = {"effect": "down", "hit": "lab/cdu/0", "origin": "faults.0"}

@@ -8,11 +8,11 @@ from rich.text import Text
 
 from dcsim import units
 from dcsim.accounting import Metric
-from dcsim.report.comparison import LETTERS, Asked, Comparison, Measure, Paired
 from dcsim.report.leaf import chain, heading, paragraph, table, write_page
-from dcsim.report.phrases import folded, instant
-from dcsim.report.story import grid, lines
-from dcsim.report.telling import Table
+from dcsim.report.stories.comparison import LETTERS, Asked, Comparison, Measure, Paired
+from dcsim.report.stories.phrases import folded, instant
+from dcsim.report.stories.story import grid, lines
+from dcsim.report.stories.telling import Table
 from dcsim.report.words import percent, short, value_of, words_of
 
 HIGHER_IS_BETTER = (

@@ -20,8 +20,8 @@ from dcsim.accounting.pairing import course, instants
 from dcsim.accounting.segments import read_jobs, read_segments
 from dcsim.accounting.things import Names
 from dcsim.errors import InputError
-from dcsim.report.phrases import Phrases, instant, lasted
-from dcsim.report.telling import Step
+from dcsim.report.stories.phrases import Phrases, instant, lasted
+from dcsim.report.stories.telling import Step
 from dcsim.report.words import words_of
 from dcsim.trace import Run
 from dcsim.trace.schema import FACTORS
