@@ -112,8 +112,9 @@ class TrainingModel:
         """Return the job's delays, found again only where the network or its place changed."""
         seen, version = self._seen_of.get(job), int(self._site.net.version[0])
         if seen is None or seen.placement is not placement or seen.version != version:
-            now = delays_now(placement, self._site.node.rails_frac)
-            seen = _Seen(placement, version, now, whole_delays(placement))
+            rails, whole = self._site.node.rails_frac, whole_delays(placement)
+            now = whole if (rails == 1.0).all() else delays_now(placement, rails)
+            seen = _Seen(placement, version, now, whole)
             self._seen_of[job] = seen
         return seen
 

@@ -177,9 +177,7 @@ class Run:
 
     def _limits(self, table: Table, columns: Sequence[Column]) -> Limits:
         """What the columns of a table may hold; causes may be cut off in a run that was."""
-        last_ns = self.record["duration_ns"]
-        if self.status == "done":
-            last_ns = self.record.get("end_ns", last_ns)
+        last_ns = self.record.get("end_ns", self.record["duration_ns"])
         end_ns = _ALWAYS_NS if table is INPUTS else last_ns
         spans = {"t_ns": (0, end_ns), "t_start_ns": (0, end_ns), "cause_id": (-1, _ALWAYS_NS)}
         if table.name == "gpu":

@@ -200,10 +200,9 @@ def test_the_sentence_puts_common_parts_in_words(tmp_path):
     ],
 )
 def test_the_sentence_says_that_a_run_did_not_end(tmp_path, status, begin):
-    run = day_with_a_failure(tmp_path, events=[])
-    run.record.update(status=status, end_ns=18 * HOUR_NS)
-    summary = summarise(day_with_a_failure(tmp_path / "whole", events=[]))
-    assert sentence(run, summary).startswith(begin)
+    run = write_run(tmp_path / "run", end_h=18, jobs=[Job(16)], segments=[running(0, 18, 16, 10)])
+    run.record.update(status=status, duration_ns=24 * HOUR_NS)
+    assert sentence(run, summarise(run)).startswith(begin)
 
 
 def test_a_run_without_a_job_says_so(tmp_path):

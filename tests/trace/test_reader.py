@@ -162,7 +162,8 @@ def test_a_path_need_not_be_utf_8(run):
     assert Run(other).columns("site")["t_ns"].size == 4
 
 
-def test_a_run_that_is_done_has_nothing_after_its_end(run):
-    run.record["end_ns"] = 5
+@pytest.mark.parametrize("status", ["done", "interrupted", "failed"])
+def test_a_run_has_nothing_after_its_end(run, status):
+    run.record.update(status=status, end_ns=5)
     with pytest.raises(InputError, match=r"site\.arrow: row 1: t_ns = .*: allowed 0\.\.5"):
         run.table("site")
