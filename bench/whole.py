@@ -128,36 +128,24 @@ def main_rows() -> Iterator[Row]:
 
 
 def growth_rows() -> Iterator[Row]:
-    """A day of the main scenario with 25,000 to 800,000 GPUs: wall time of each added GPU.
-
-    Failures a day grow with the GPUs, and each changes the power of all GPUs of its job, so that
-    days cannot be linear: what can be is the time of a GPU and evaluation, which has the limit.
-    """
+    """A day of the main scenario with 25,000 to 800,000 GPUs: wall time of each added GPU."""
     with tempfile.TemporaryDirectory() as folder:
-        runs = {}
+        walls_s = {}
         for nodes_count in NODES:
             file = Path(folder) / f"{nodes_count}.yaml"
             file.write_text(json.dumps(scaled(nodes_count)), encoding="utf-8")
-            runs[nodes_count] = min(run(str(file), 2) for _ in range(2))
-    least, base = runs[NODES[0]], runs[MAIN_NODES]
-    beside = f"{MAIN_NODES * GPUS_PER_NODE:,} GPUs"
+            walls_s[nodes_count] = min(run(str(file), 2).wall_s for _ in range(2))
+    least_count, base_count = NODES[0], MAIN_NODES
+
+    def added_us(nodes_count: int) -> float:
+        added_count = (nodes_count - least_count) * GPUS_PER_NODE
+        return (walls_s[nodes_count] - walls_s[least_count]) / added_count * 1e6
+
     for nodes_count in NODES[1:]:
         what = f"a day of {nodes_count * GPUS_PER_NODE:,} GPUs"
-        figure, other = (
-            (one.wall_s - least.wall_s) / (count - NODES[0]) / GPUS_PER_NODE * 1e6
-            for one, count in ((runs[nodes_count], nodes_count), (base, MAIN_NODES))
-        )
-        yield Row(what, figure, "us/GPU", beside, other)
-        figure, other = (
-            one.wall_s / (one.counts["evaluations"] / sites_of(count)) / count / GPUS_PER_NODE * 1e9
-            for one, count in ((runs[nodes_count], nodes_count), (base, MAIN_NODES))
-        )
-        yield Row(f"{what}, an evaluation", figure, "ns/GPU", beside, other, GROWTH_MOST)
-
-
-def sites_of(nodes_count: int) -> int:
-    """How many sites hold that many nodes."""
-    return -(-nodes_count // SITE_NODES_MOST)
+        beside = f"{base_count * GPUS_PER_NODE:,} GPUs"
+        figure, base = added_us(nodes_count), added_us(base_count)
+        yield Row(what, figure, "us/GPU", beside, base, GROWTH_MOST)
 
 
 def scaled(nodes_count: int) -> dict[str, Any]:
@@ -165,7 +153,7 @@ def scaled(nodes_count: int) -> dict[str, Any]:
     scenario = yaml.safe_load((ROOT / MAIN).read_text(encoding="utf-8"))
     ((name, site),) = scenario["sites"].items()
     (job,) = scenario["jobs"]
-    sites_count = sites_of(nodes_count)
+    sites_count = -(-nodes_count // SITE_NODES_MOST)
     share = nodes_count / sites_count / site["nodes"]["count"]
     site["nodes"]["count"] = nodes_count // sites_count
     site["power"]["feeds"] = ceil(site["power"]["feeds"] * share)

@@ -93,7 +93,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
-from rich.console import Console
 
 from dcsim import simulation, trace
 from dcsim.accounting import summarise, write_summary
@@ -101,7 +100,6 @@ from dcsim.accounting.stored import stored_summary
 from dcsim.inputs.own import FailureProcess
 from dcsim.physics.site import default_models
 from dcsim.processes.cast import Models
-from dcsim.ranges import simulate_range
 from dcsim.report import notebook, print_summary
 from dcsim.report.progress import progress as progress_line
 from dcsim.report.progress import wall_s
@@ -149,6 +147,8 @@ class Run(trace.Run):
 
     def show(self) -> None:
         """Print the summary on one screen."""
+        from rich.console import Console
+
         print_summary(self, summarise(self), Console())
 
     def __repr__(self) -> str:
@@ -216,6 +216,8 @@ def simulate(
     run = Run(outcome.folder)
     summary = write_summary(run)
     if ranges and outcome.status == "done":
+        from dcsim.ranges import simulate_range
+
         simulate_range(
             scenario,
             outcome.folder,

@@ -250,7 +250,11 @@ def _to_numpy(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     if column.type == TEXT:
         return np.array(column.to_pylist(), dtype=object)
     if column.type == HISTOGRAM:
-        items = [numbers_of(chunk.flatten()) for chunk in column.chunks]
+        size = HISTOGRAM_BINS  # `flatten` would import pyarrow.compute
+        items = [
+            numbers_of(chunk.values.slice(chunk.offset * size, len(chunk) * size))
+            for chunk in column.chunks
+        ]
         return np.concatenate([np.zeros(0, np.int32), *items]).reshape(-1, HISTOGRAM_BINS)
     empty = np.zeros(0, DTYPES[column.type])
     return np.concatenate([empty, *(numbers_of(chunk) for chunk in column.chunks)])
